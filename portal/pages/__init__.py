@@ -1,0 +1,1 @@
+"""The screens, one module each. A view calls queries and services and chooses a template."""

@@ -1,0 +1,100 @@
+"""Template tags: thin names for the parts."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django import template
+from django.template import Context
+from django.urls import reverse
+
+from kernel.clock import now
+from portal.parts import charts, diff, marks, moments, navigation
+
+register = template.Library()
+
+register.simple_tag(marks.icon)
+register.simple_tag(marks.badge)
+register.simple_tag(charts.sparkline)
+register.simple_tag(marks.person_face)
+register.simple_tag(marks.agent_face)
+register.filter("initials", marks.initials)
+register.filter("state", marks.state_badge)
+register.filter("effect", marks.effect_badge)
+register.filter("sensitivity", marks.sensitivity_badge)
+register.filter("ago", moments.ago)
+register.filter("exactly", moments.exactly)
+
+
+@register.filter
+def person(who: Any) -> str:
+    """Returns the face and name of a person."""
+    return marks.person_face(who.name) if who else marks.person_face("Nobody")
+
+
+@register.filter
+def agent(who: Any) -> str:
+    """Returns the face and name of an agent."""
+    return marks.agent_face(who.name)
+
+
+@register.filter
+def tenant(node: Any) -> str:
+    """Returns a tenant's name with the shape of its tier, linked to its page."""
+    return marks.tier_mark(node.tier, node.name, reverse("tenant", args=[node.slug]))
+
+
+@register.filter
+def tenant_text(node: Any) -> str:
+    """Returns a tenant's name with the shape of its tier, without a link (inside links)."""
+    return marks.tier_mark(node.tier, node.name)
+
+
+@register.filter
+def pretty(value: object) -> str:
+    """Returns JSON as people read it."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+@register.filter
+def at(mapping: Mapping[Any, Any], key: object) -> Any:
+    """Returns the value under a key, or None."""
+    return mapping.get(key)
+
+
+@register.filter
+def humanly(word: object) -> str:
+    """Returns a stored word as people write it: `team_lead` as `Team lead`."""
+    return str(word).replace("_", " ").replace(".", " ").capitalize()
+
+
+@register.filter
+def count_of(number: int, word: str) -> str:
+    """Returns `1 tool` or `3 tools`."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+@register.simple_tag
+def differences(before: Mapping[str, object] | None, after: Mapping[str, object] | None) -> list[diff.Change]:
+    """Returns what changed between two definitions."""
+    return diff.changes(before, after)
+
+
+@register.simple_tag(takes_context=True)
+def delegation_state(context: Context, row: Any) -> str:
+    """Returns the badge of a delegation's state at this moment."""
+    return marks.state_badge(row.state_at(now()))
+
+
+@register.simple_tag(takes_context=True)
+def places(context: Context) -> list[dict[str, object]]:
+    """Returns the navigation; a page says with `section` where it belongs."""
+    section = context.get("section", "")
+    return [{"place": place, "here": place.route == section} for place in navigation.PLACES]
+
+
+@register.simple_tag(takes_context=True)
+def theme(context: Context) -> str:
+    """Returns the theme that the cookie asks for: `light`, `dark`, or empty for the system's."""
+    chosen = context["request"].COOKIES.get("theme", "")
+    return chosen if chosen in {"light", "dark"} else ""
