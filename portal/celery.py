@@ -1,0 +1,60 @@
+"""Celery: queues in PostgreSQL by default, Redis protocol or AMQP by `CELERY_BROKER_URL`."""
+
+import os
+from typing import Any, Final
+
+from celery import Celery
+from django.conf import settings
+
+from portal.config import Config
+from portal.dsn import libpq_text
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+_COMMON: Final[dict[str, Any]] = {
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    "task_ignore_result": True,  # rows in PostgreSQL are the only truth; tasks are wake-ups
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    "task_soft_time_limit": 30,
+    "task_time_limit": 60,
+    "task_default_queue": "hanse",
+    "worker_pool": "threads",  # one process: a forked child costs 60 MB and our tasks wait on the database
+    "worker_concurrency": 2,
+    "worker_hijack_root_logger": False,
+    "worker_send_task_events": False,
+    "worker_enable_remote_control": False,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_timeout": 5,
+    "timezone": "UTC",
+    "enable_utc": True,
+}
+
+
+def celery_settings(config: Config) -> dict[str, Any]:
+    """Returns Celery's settings. On the queues in PostgreSQL eight messages are taken at once, on others one."""
+    if config.broker_url:
+        return {
+            **_COMMON,
+            "broker_url": config.broker_url,
+            "worker_prefetch_multiplier": 1,
+            "broker_transport_options": {"visibility_timeout": 120, "unacked_restore_interval": 5},
+        }
+    options = {
+        "conn_string": libpq_text(config.dsn("broker")),
+        "init_extension": False,  # its SQL was installed by `portal.database`
+        "visibility_timeout": 120,
+        "wait_time_seconds": 0,
+        "polling_interval": 1,
+        "use_notify": True,
+        "pool_size": 4,
+        "pool_timeout": 5,
+    }
+    prefetch = {"worker_prefetch_multiplier": 4}  # times two threads
+    return {**_COMMON, **prefetch, "broker_url": "pgmq://", "broker_transport_options": options}
+
+
+app = Celery("hanse")
+app.config_from_object(celery_settings(settings.HANSE))
+app.autodiscover_tasks()

@@ -1,0 +1,59 @@
+"""`/livez`: the process answers. `/readyz`: everything it needs answers too."""
+
+from collections.abc import Callable
+from typing import Final
+
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from portal.celery import app
+
+_known: dict[str, bool] = {}  # migrations never become unapplied while a process runs
+
+
+@never_cache
+@require_safe
+def livez(request: HttpRequest) -> JsonResponse:
+    """Returns 200 as long as the process can answer at all."""
+    return JsonResponse({"status": "ok"})
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Returns 200 when every part answers and 503 with the names of those that do not; never why, which is for the log."""
+    checks = {name: _passes(check) for name, check in CHECKS.items()}
+    ready = all(checks.values())
+    return JsonResponse({"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503)
+
+
+def _passes(check: Callable[[], bool]) -> bool:
+    try:
+        return check()
+    except Exception:  # noqa: BLE001 - whatever it is, this part does not answer
+        return False
+
+
+def _database() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        return cursor.fetchone() == (1,)
+
+
+def _migrations() -> bool:
+    if not _known.get("migrations"):
+        executor = MigrationExecutor(connection)
+        _known["migrations"] = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return _known["migrations"]
+
+
+def _broker() -> bool:
+    with app.connection_for_write() as broker:
+        broker.ensure_connection(max_retries=1, timeout=3)
+        return bool(broker.connected)
+
+
+CHECKS: Final[dict[str, Callable[[], bool]]] = {"database": _database, "migrations": _migrations, "broker": _broker}

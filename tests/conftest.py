@@ -1,0 +1,157 @@
+"""What every test stands on: one PostgreSQL server for the run, no network, the same random numbers each time.
+
+The server starts when the first test asks for a database, is shared by all xdist workers, and has the roles of a real
+installation because `portal.database` makes them. Tests connect as the tables' owner; `role_dsn` and `as_role` give the
+other roles, to which row level security and grants apply.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connection, connections
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+from portal import config as hanse_config
+from portal import database, dsn, keys, postgres
+
+RUN_ID = os.environ.setdefault("HANSE_TEST_RUN", str(os.getpid()))
+RUN_DIR = Path(tempfile.gettempdir()) / f"hanse-t{RUN_ID}"
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+
+hypothesis_settings.register_profile(
+    "hanse", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+hypothesis_settings.load_profile("hanse")
+
+# Nothing that a test does may land in the developer's own installation, nor read its environment.
+for name in [name for name in os.environ if re.match(r"(HANSE_(?!TEST|REQUIRE)|DATABASE_URL|CELERY_)", name)]:
+    del os.environ[name]
+os.environ["HANSE_DATA"] = str(RUN_DIR / "data")
+settings.HANSE = hanse_config.load(os.environ)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    from pytest_socket import disable_socket, socket_allow_hosts
+
+    disable_socket(allow_unix_socket=True)
+    socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        _remove_abandoned_runs()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput") or not RUN_DIR.exists():
+        return
+    postgres.stop_leftover(RUN_DIR / "data" / "postgres")
+    shutil.rmtree(RUN_DIR, ignore_errors=True)
+
+
+def _remove_abandoned_runs() -> None:
+    for directory in Path(tempfile.gettempdir()).glob("hanse-t*"):
+        owner = directory.name.removeprefix("hanse-t")
+        if owner.isdigit() and directory != RUN_DIR and not psutil.pid_exists(int(owner)):
+            postgres.stop_leftover(directory / "data" / "postgres")
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def installation() -> hanse_config.Config:
+    """Returns the configuration of the run's installation; its server runs and its keys and roles exist."""
+    RUN_DIR.mkdir(mode=0o755, exist_ok=True)
+    with (RUN_DIR / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (RUN_DIR / "ready").exists():
+            _install(hanse_config.load(os.environ))
+            (RUN_DIR / "ready").touch()
+    settings.HANSE = hanse_config.load(os.environ)
+    return settings.HANSE
+
+
+def _install(config: hanse_config.Config) -> None:
+    keys.prepare_keys(config)
+    server = postgres.start_server(config, settings=FAST, outlives_parent=True)
+    postgres.wait_until_ready(server, config.dsn("superuser"), postgres.log_path(config))
+    database.prepare_database(config)
+    # Test databases are copies of this template, so they get extensions and queues without a superuser.
+    template = dsn.with_database(config.dsn("superuser"), "template1")
+    with psycopg.connect(template, autocommit=True) as admin:
+        admin.execute(f"ALTER ROLE {config.login('owner')} CREATEDB")
+        for group in database.GROUPS.values():
+            admin.execute(f"GRANT {group} TO {config.login('owner')} WITH INHERIT FALSE, SET TRUE")
+    database.furnish_database(config, template)
+    database.install_queues(config, dsn.with_database(config.dsn("broker"), "template1"))
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    installation: hanse_config.Config, django_db_modify_db_settings_parallel_suffix: None
+) -> None:
+    """Points Django at the run's server, as the owner of the tables. The database's name stays pytest-django's."""
+    chosen = connections["default"].settings_dict
+    chosen.update(dsn.django_database(installation.dsn("owner")))
+    settings.DATABASES["default"].update(chosen)
+
+
+@pytest.fixture
+def role_dsn(installation: hanse_config.Config, db: None) -> Callable[[str], str]:
+    """Returns a function: role (owner, app, gateway, audit, broker) -> connection URL on this worker's test database."""
+    return lambda role: dsn.with_database(installation.dsn(role), str(connection.settings_dict["NAME"]))
+
+
+@pytest.fixture
+def as_role(db: None) -> Callable[[str], AbstractContextManager[None]]:
+    """Returns a context manager: inside, Django's connection acts as hanse_app, hanse_gateway or hanse_audit."""
+
+    @contextmanager
+    def switch(role: str) -> Iterator[None]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('role', %s, false)", [role])
+        try:
+            yield
+        finally:
+            if not connection.needs_rollback:
+                with connection.cursor() as cursor:
+                    cursor.execute("RESET ROLE")
+
+    return switch
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, object]) -> dict[str, object]:
+    """Returns how Playwright starts the system's Chromium; without one the browser tests are skipped, loudly."""
+    chromium = find_chromium()
+    if chromium is None:
+        if os.environ.get("HANSE_REQUIRE_BROWSER"):
+            pytest.fail("no Chromium, and HANSE_REQUIRE_BROWSER is set", pytrace=False)
+        pytest.skip("NO CHROMIUM ON THIS MACHINE: the browser tests did not run")
+    quiet = ["no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"]
+    quiet += ["disable-component-update", "disable-sync", "disable-dev-shm-usage"]
+    return {**browser_type_launch_args, "executable_path": chromium, "args": [f"--{word}" for word in quiet]}
+
+
+def find_chromium() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+def stop_process(pid: int) -> None:
+    """Ends a process that a test started, whatever state it is in."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
