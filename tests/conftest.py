@@ -42,13 +42,6 @@ os.environ["HANSE_DATA"] = str(RUN_DIR / "data")
 settings.HANSE = hanse_config.load(os.environ)
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    from pytest_socket import disable_socket, socket_allow_hosts
-
-    disable_socket(allow_unix_socket=True)
-    socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
-
-
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         _remove_abandoned_runs()
