@@ -9,4 +9,3 @@ class AuditConfig(AppConfig):
     name = "audit"
     label = "audit"
     default_auto_field = "django.db.models.BigAutoField"
-

@@ -172,5 +172,7 @@ def _row(
 def _leaf_text(leaf: Row) -> str:
     data = canonical_record(leaf)
     if len(data) > MAX_LEAF_BYTES:
-        raise TooLarge("The audit record is longer than 65,535 bytes, so the call cannot be recorded.", limit=MAX_LEAF_BYTES)
+        raise TooLarge(
+            "The audit record is longer than 65,535 bytes, so the call cannot be recorded.", limit=MAX_LEAF_BYTES
+        )
     return data.decode()

@@ -112,11 +112,13 @@ class EnableRowSecurity(_Statements):
         return [
             f"ALTER TABLE {self.table} ENABLE ROW LEVEL SECURITY",
             f"ALTER TABLE {self.table} FORCE ROW LEVEL SECURITY",
-            f"CREATE POLICY hanse_scope ON {self.table} TO {APP} "
-            f"USING ({condition}) WITH CHECK (({condition}) AND ({self.check}))",
+            f"CREATE POLICY hanse_scope ON {self.table} TO {APP} USING ({condition}) WITH CHECK (({condition}) AND ({self.check}))",
             f"CREATE POLICY hanse_owner ON {self.table} TO CURRENT_USER USING (true) WITH CHECK (true)",
             *(f"CREATE POLICY hanse_read_{r} ON {self.table} FOR SELECT TO {r} USING (true)" for r in self.readers),
-            *(f"CREATE POLICY hanse_all_{w} ON {self.table} TO {w} USING (true) WITH CHECK (true)" for w in self.writers),
+            *(
+                f"CREATE POLICY hanse_all_{w} ON {self.table} TO {w} USING (true) WITH CHECK (true)"
+                for w in self.writers
+            ),
         ]
 
     def backward_sql(self) -> list[str]:
