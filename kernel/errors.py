@@ -88,7 +88,7 @@ class RateLimited(DomainError):
     code = "rate_limited"
 
     def __init__(self, message: str, *, retry_after: int = 1, **facts: object) -> None:
-        super().__init__(message, retry_after=retry_after, **facts)
+        super().__init__(message, code=None, retry_after=retry_after, **facts)
         self.retry_after = retry_after
 
 

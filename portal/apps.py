@@ -1,6 +1,6 @@
 """The Django application of the portal."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
 
 from portal import rights
@@ -14,4 +14,7 @@ class PortalConfig(AppConfig):
 
     def ready(self) -> None:
         """Binds what must happen after every migration."""
-        post_migrate.connect(rights.grant_tables, sender=self, dispatch_uid="portal.rights")
+        # Django sends the signal only for apps with models; by the time it sends any, every table is there.
+        post_migrate.connect(
+            rights.grant_tables, sender=apps.get_app_config("tenants"), dispatch_uid="portal.rights"
+        )

@@ -1,0 +1,39 @@
+"""Binds each request to its principal and to the rows that principal may touch."""
+
+from collections.abc import Callable
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+
+from tenants.models import Person
+from tenants.principals import NOBODY, Principal, principal_of
+from tenants.scope import tenant_scope
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class PrincipalMiddleware:
+    """Sets `request.principal` and runs the view in one transaction under that principal's scope.
+
+    An answer of 400 or above rolls the transaction back: what was refused changed nothing. Nobody signed in means no
+    scope, so the database shows no team-owned row, whatever the view asks.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with transaction.atomic():
+            principal = find_principal(request)
+            request.principal = principal  # type: ignore[attr-defined]
+            with tenant_scope(principal.access.scope):
+                response = self.get_response(request)
+                if response.status_code >= 400 and transaction.get_connection().in_atomic_block:
+                    transaction.set_rollback(True)
+        return response
+
+
+def find_principal(request: HttpRequest) -> Principal:
+    """Returns the session's person as a principal with live roles; nobody when there is no session."""
+    user = getattr(request, "user", None)
+    return principal_of(user) if isinstance(user, Person) else NOBODY

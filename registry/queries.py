@@ -1,0 +1,144 @@
+"""Reads of servers, tools, groups and probes, each already limited to the principal."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db.models import Count, Model, Q, QuerySet
+
+from kernel import clock
+from kernel.errors import NotFound
+from registry.models import Credential, Probe, Server, Tool, ToolGroup
+from tenants.models import Delegation, Tenant
+from tenants.principals import Principal
+from tenants.queries import delegations, reach_of
+
+M = TypeVar("M", bound=Model)
+
+WAITING = ("new", "changed")
+
+
+def servers(principal: Principal) -> QuerySet[Server]:
+    """Returns visible servers with owner."""
+    return Server.objects.visible_to(principal).select_related("owner").order_by("slug")
+
+
+def with_tool_counts(rows: QuerySet[Server]) -> QuerySet[Server]:
+    """Returns the servers with `approved` and `waiting` tool counts. Use it on one page, not on the whole catalog."""
+    return rows.annotate(
+        approved=Count("tools", filter=Q(tools__state="approved")),
+        waiting=Count("tools", filter=Q(tools__state__in=WAITING)),
+    )
+
+
+def server_by_slug(principal: Principal, slug: str) -> Server:
+    """Returns one visible server; one that is not visible does not exist."""
+    return _one(servers(principal), "server", slug=slug)
+
+
+def servers_in_reach(principal: Principal, team: Tenant) -> QuerySet[Server]:
+    """Returns the servers whose tools agents of this team can be given: its own, its domains', the platform's."""
+    return servers(principal).filter(owner__in=reach_of(team))
+
+
+def tools(principal: Principal) -> QuerySet[Tool]:
+    """Returns visible tools with server and owner."""
+    return Tool.objects.visible_to(principal).select_related("server", "owner", "approved_by").order_by("name")
+
+
+def tool_by_uid(principal: Principal, uid: str) -> Tool:
+    """Returns one visible tool."""
+    return _one(tools(principal), "tool", uid=uid)
+
+
+def tools_waiting(principal: Principal) -> QuerySet[Tool]:
+    """Returns new and changed tools of tenants the principal keeps: what waits for their approval."""
+    rows = tools(principal).filter(state__in=WAITING)
+    if principal.access.is_platform_admin:
+        return rows
+    kept = [tenant for tenant, roles in principal.access.roles.items() if roles & {"team_lead", "domain_steward"}]
+    return rows.filter(owner__in=kept)
+
+
+def tool_groups(principal: Principal) -> QuerySet[ToolGroup]:
+    """Returns visible tool groups with owner and server."""
+    return ToolGroup.objects.visible_to(principal).select_related("owner", "server").order_by("slug")
+
+
+def group_by_slug(principal: Principal, slug: str) -> ToolGroup:
+    """Returns one visible tool group."""
+    return _one(tool_groups(principal), "tool group", slug=slug)
+
+
+def groups_in_reach(principal: Principal, team: Tenant) -> QuerySet[ToolGroup]:
+    """Returns the groups that a delegation in this team can name."""
+    return tool_groups(principal).filter(owner__in=reach_of(team))
+
+
+def probes(principal: Principal, server: Server) -> QuerySet[Probe]:
+    """Returns the last looks at a server, newest first."""
+    return Probe.objects.visible_to(principal).filter(server=server)
+
+
+def failing_servers(principal: Principal) -> QuerySet[Server]:
+    """Returns active servers that did not answer their last probe."""
+    return servers(principal).filter(status=Server.Status.ACTIVE, probe_ok=False)
+
+
+def credential_of(principal: Principal, server: Server) -> Credential | None:
+    """Returns what is known of a server's credential: that there is one, whose, since when. Never what it is."""
+    rows = Credential.objects.visible_to(principal).filter(server=server)
+    return rows.defer("sealed").select_related("created_by").first()
+
+
+def server_history(server: Server) -> QuerySet[Model]:
+    """Returns the changes of a server that the principal was already given, newest first."""
+    return server.history.select_related("history_user").order_by("-history_date")  # type: ignore[no-any-return]
+
+
+def tool_history(tool: Tool) -> QuerySet[Model]:
+    """Returns the changes of a tool that the principal was already given, newest first."""
+    return tool.history.select_related("history_user").order_by("-history_date")  # type: ignore[no-any-return]
+
+
+def servers_to_probe() -> QuerySet[Server]:
+    """Returns every server that is probed on schedule. Only the scheduler asks, under the system's own scope."""
+    return Server.objects.exclude(status=Server.Status.RETIRED).order_by("pk")
+
+
+def _one(rows: QuerySet[M], kind: str, **where: object) -> M:
+    try:
+        found = rows.filter(**where).first()
+    except (ValidationError, ValueError):  # an id that is not one names nothing
+        found = None
+    if found is None:
+        raise NotFound(f"There is no such {kind}, or you may not see it.")
+    return found
+
+
+def server_counts(principal: Principal) -> dict[str, int]:
+    """Returns how many visible servers are in each status, and under `failing` the active ones that do not answer."""
+    rows = Server.objects.visible_to(principal).order_by()
+    counts = dict(rows.values_list("status").annotate(n=Count("pk")))
+    return {**counts, "failing": rows.filter(status=Server.Status.ACTIVE, probe_ok=False).count()}
+
+
+def tool_counts(principal: Principal, servers: Iterable[Server]) -> dict[int, dict[str, int]]:
+    """Returns approved and waiting tools by server, for the servers of one page: one query."""
+    rows = Tool.objects.visible_to(principal).filter(server__in=[server.pk for server in servers]).order_by()
+    counted = rows.values("server").annotate(
+        approved=Count("pk", filter=Q(state="approved")), waiting=Count("pk", filter=Q(state__in=WAITING))
+    )
+    return {row["server"]: {"approved": row["approved"], "waiting": row["waiting"]} for row in counted}
+
+
+def ids_of_waiting_servers() -> QuerySet[Tool, int]:
+    """Returns the servers that have tools to decide on, as a subquery: it shows nothing by itself."""
+    return Tool.objects.filter(state__in=WAITING).order_by().values_list("server", flat=True)
+
+
+def delegations_reaching(principal: Principal, server: Server) -> QuerySet[Delegation]:
+    """Returns visible live delegations that name a group in which this server has a tool: who might call it."""
+    groups = ToolGroup.objects.filter(tools__server=server).values_list("slug", flat=True).distinct()
+    rows = delegations(principal).filter(revoked_at=None, not_before__lte=clock.now(), not_after__gt=clock.now())
+    return rows.filter(tool_groups__overlap=list(groups))

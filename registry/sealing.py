@@ -1,0 +1,25 @@
+"""The write-only half of credentials: seal to the gateway's public key (HPKE, RFC 9180). There is no open here.
+
+The portal holds the public key alone, so a credential form is write-only by mathematics. What is sealed is bound to
+one server, one origin and one header: moved anywhere else, it does not open.
+"""
+
+from typing import Final
+
+from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+
+from kernel.canonical import canonical_json
+
+SUITE: Final = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+_PREFIX: Final = b"hanse/credential/v1 "
+
+
+def binding(*, server_uid: str, origin: str, header: str) -> bytes:
+    """Returns the HPKE `info` of a credential: the same bytes must be given to open it."""
+    return _PREFIX + canonical_json({"server": server_uid, "origin": origin, "header": header.lower()})
+
+
+def seal(value: bytes, public_key: X25519PublicKey, *, server_uid: str, origin: str, header: str) -> bytes:
+    """Returns the encapsulated key followed by the ciphertext of a whole header value."""
+    return SUITE.encrypt(value, public_key, info=binding(server_uid=server_uid, origin=origin, header=header))

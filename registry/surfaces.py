@@ -1,0 +1,216 @@
+"""Writes to tools: what a probe saw, and what a person approves. An agent sees only what was approved."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import transaction
+
+from audit.services import record
+from kernel import clock
+from kernel.errors import Conflict, Invalid
+from registry import rules, verbs
+from registry.models import Probe, Server, Tool, ToolGroup
+from tenants import authority
+from tenants.principals import Principal
+from tenants.rules import Effect, Sensitivity
+from tenants.versions import check_version, lock
+
+KEPT_PROBES: Final = 50
+MAX_NAME: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a server showed when it was probed, or why it did not."""
+
+    ok: bool
+    protocol: str = ""
+    tools: Sequence[Mapping[str, Any]] = ()
+    error: str = ""
+    duration_ms: int = 0
+
+
+@transaction.atomic
+def take_in_probe(*, server: Server, shown: Shown) -> Probe:
+    """Returns the probe's record, after the tools' states were set by what the server showed.
+
+    A tool whose definition differs from its pin leaves every surface in this very transaction; so does one that
+    vanished. Coming back unchanged, it is approved as before: the pin is the same.
+    """
+    server = lock(server)
+    counts = _compare(server, shown) if shown.ok else {"added": 0, "changed": 0, "missing": 0}
+    present = clock.now()
+    server.probed_at, server.probe_ok = present, shown.ok
+    if shown.ok:
+        server.protocol = shown.protocol
+    if any(counts.values()):
+        server.tools_changed_at = present
+        record(
+            scope=server.owner_id, verb=verbs.SERVER_PROBED, person=None, object=f"server:{server.slug}", facts=counts
+        )
+    server.save_without_historical_record(  # type: ignore[attr-defined]
+        update_fields=["probed_at", "probe_ok", "protocol", "tools_changed_at"]
+    )
+    probe = Probe.objects.create(
+        server=server,
+        owner=server.owner,
+        at=present,
+        ok=shown.ok,
+        protocol=shown.protocol,
+        tools=len(shown.tools),
+        error=shown.error[:300],
+        duration_ms=shown.duration_ms,
+        **counts,
+    )
+    old = Probe.objects.filter(server=server).order_by("-at").values_list("pk", flat=True)[KEPT_PROBES:]
+    Probe.objects.filter(pk__in=list(old)).delete()
+    return probe
+
+
+@transaction.atomic
+def approve_tool(
+    *,
+    actor: Principal,
+    tool: Tool,
+    seen_pin: str,
+    effect: Effect,
+    sensitivity: Sensitivity,
+    expected_version: int | None = None,
+) -> Tool:
+    """Returns the tool approved with exactly the definition that the approver was shown, named by its pin."""
+    authority.require_keeper(actor, tool.owner, "approve tools")
+    tool = lock(tool)
+    check_version(tool, expected_version)
+    if tool.seen is None or tool.seen_pin != seen_pin:
+        raise Conflict("The server shows another definition by now. Look at it again.", seen_pin=tool.seen_pin)
+    if tool.faults:
+        raise Invalid("This tool cannot be listed.", errors={"definition": list(tool.faults)})
+    tool.definition, tool.pin, tool.state = tool.seen, tool.seen_pin, Tool.State.APPROVED
+    tool.title, tool.description = _described(tool.seen)
+    tool.effect, tool.sensitivity = effect, sensitivity
+    tool.approved_by, tool.approved_at = actor.person, clock.now()
+    _save(tool, actor, "approved")
+    ToolGroup.objects.get(server=tool.server_id).tools.add(tool)
+    _record(actor, tool, verbs.TOOL_APPROVED, pin=tool.pin, effect=int(effect), sensitivity=int(sensitivity))
+    return tool
+
+
+@transaction.atomic
+def reject_tool(*, actor: Principal, tool: Tool, reason: str, expected_version: int | None = None) -> Tool:
+    """Returns the tool rejected: hidden until somebody approves it."""
+    authority.require_keeper(actor, tool.owner, "reject tools")
+    if not reason.strip():
+        raise Invalid("Say why.", errors={"reason": ["A reason is required."]})
+    tool = lock(tool)
+    check_version(tool, expected_version)
+    tool.state = Tool.State.REJECTED
+    _save(tool, actor, reason)
+    ToolGroup.objects.get(server=tool.server_id).tools.remove(tool)
+    _record(actor, tool, verbs.TOOL_REJECTED, reason=reason)
+    return tool
+
+
+@transaction.atomic
+def classify_tool(
+    *,
+    actor: Principal,
+    tool: Tool,
+    effect: Effect,
+    sensitivity: Sensitivity,
+    expected_version: int | None = None,
+) -> Tool:
+    """Returns the tool with another effect or sensitivity, which holds at the next call."""
+    authority.require_keeper(actor, tool.owner, "classify tools")
+    tool = lock(tool)
+    check_version(tool, expected_version)
+    tool.effect, tool.sensitivity = effect, sensitivity
+    _save(tool, actor, "classified")
+    _record(actor, tool, verbs.TOOL_CLASSIFIED, effect=int(effect), sensitivity=int(sensitivity))
+    return tool
+
+
+def _compare(server: Server, shown: Shown) -> dict[str, int]:
+    counts = {"added": 0, "changed": 0, "missing": 0}
+    known = {tool.name: tool for tool in Tool.objects.select_for_update().filter(server=server)}
+    listed = _acceptable(shown.tools)
+    for name, definition in listed.items():
+        if (tool := known.get(name)) is None:
+            counts["added"] += 1
+            _add(server, name, definition)
+        elif _see(tool, definition):
+            counts["changed"] += 1
+    for name, tool in known.items():
+        if name not in listed and tool.state != Tool.State.MISSING:
+            counts["missing"] += 1
+            tool.state, tool.seen, tool.seen_pin = Tool.State.MISSING, None, ""
+            _save(tool, None, "vanished")
+    return counts
+
+
+def _acceptable(tools: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Returns definitions by name. One tool that cannot be stored is left out; it never takes the others with it."""
+    listed: dict[str, dict[str, Any]] = {}
+    for tool in list(tools)[: rules.MAX_TOOLS]:
+        name = tool.get("name")
+        if isinstance(name, str) and 0 < len(name) <= MAX_NAME and name not in listed and rules.is_storable(tool):
+            listed[name] = rules.pinned_definition(tool)
+    return listed
+
+
+def _add(server: Server, name: str, definition: dict[str, Any]) -> None:
+    title, description = _described(definition)
+    tool = Tool(
+        server=server,
+        owner=server.owner,
+        name=name,
+        exposed_name=rules.exposed_name(server.slug, name),
+        title=title,
+        description=description,
+        effect=rules.claimed_effect(definition.get("annotations")),
+    )
+    _show(tool, definition)
+    _save(tool, None, "first seen")
+
+
+def _see(tool: Tool, definition: dict[str, Any]) -> bool:
+    """Records what a known tool looks like now. Returns whether its state or definition changed."""
+    before = (tool.state, tool.seen_pin)
+    _show(tool, definition)
+    if tool.pin and tool.seen_pin == tool.pin and tool.state in {Tool.State.CHANGED, Tool.State.MISSING}:
+        tool.state = Tool.State.APPROVED
+    elif tool.state == Tool.State.APPROVED and tool.seen_pin != tool.pin:
+        tool.state = Tool.State.CHANGED
+    elif tool.state == Tool.State.MISSING:
+        tool.state = Tool.State.CHANGED if tool.pin else Tool.State.NEW
+    if (tool.state, tool.seen_pin) == before:
+        return False
+    _save(tool, None, "seen changed")
+    return True
+
+
+def _show(tool: Tool, definition: dict[str, Any]) -> None:
+    tool.seen, tool.seen_pin = definition, rules.pin_of(definition)
+    tool.faults = rules.faults_of(definition)[:10]
+    tool.warnings = [warning[:400] for warning in rules.warnings_of(definition)[:20]]
+
+
+def _described(definition: Mapping[str, Any]) -> tuple[str, str]:
+    annotations = definition.get("annotations")
+    hinted = annotations.get("title") if isinstance(annotations, Mapping) else None
+    title, description = definition.get("title") or hinted, definition.get("description")
+    return (
+        title[:200] if isinstance(title, str) else "",
+        description[: rules.MAX_DESCRIPTION] if isinstance(description, str) else "",
+    )
+
+
+def _save(tool: Tool, actor: Principal | None, reason: str) -> None:
+    tool.version += 1
+    tool._change_reason = reason[:100]  # type: ignore[attr-defined]  # noqa: SLF001
+    tool._history_user = actor.person if actor else None  # type: ignore[attr-defined]  # noqa: SLF001
+    tool.save()
+
+
+def _record(actor: Principal, tool: Tool, verb: str, **facts: object) -> None:
+    record(scope=tool.owner_id, verb=verb, person=actor.uid, object=f"tool:{tool.exposed_name}", facts=facts)

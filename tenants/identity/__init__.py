@@ -1,0 +1,1 @@
+"""Agents, delegations and the tokens that carry both identities."""

@@ -1,0 +1,262 @@
+"""Tiers, people, agents, roles and delegations, with the constraints the database holds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+
+from kernel import clock, ids
+from tenants.ownership import OwnedQuerySet
+from tenants.rules import MAX_DEPTH, Concern, Effect, Profile, Role, Sensitivity, Tier
+
+if TYPE_CHECKING:
+    from tenants.principals import Principal
+
+
+def _choices(kind: type[Enum]) -> list[tuple[str | int, str]]:
+    return [(item.value, item.name.replace("_", " ").capitalize()) for item in kind]
+
+
+class TenantQuerySet(models.QuerySet["Tenant"]):
+    """Tenants as one principal may see them."""
+
+    def visible_to(self, principal: Principal) -> TenantQuerySet:
+        """Returns the tenants in the principal's reach; a platform admin sees all."""
+        visible = principal.access.visible
+        return self if visible is None else self.filter(pk__in=visible)
+
+
+class Tenant(models.Model):
+    """One node of a tier: the one Platform, a Domain, a Team. Every asset is owned by exactly one."""
+
+    uid = models.UUIDField(unique=True, default=ids.new_uid, editable=False)
+    tier = models.CharField(max_length=8, choices=_choices(Tier))
+    slug = models.SlugField(max_length=48, unique=True)
+    name = models.CharField(max_length=120)
+    concern = models.CharField(max_length=12, blank=True, choices=_choices(Concern))
+    region = models.CharField(max_length=48, blank=True)
+    origin = models.CharField(
+        max_length=8,
+        default="internal",
+        choices=[("internal", "Internal"), ("acquired", "Acquired"), ("regional", "Regional")],
+    )
+    summary = models.CharField(max_length=400, blank=True)
+    invented = models.BooleanField(default=False, help_text="Part of the demo estate, not of a real organisation.")
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    version = models.PositiveIntegerField(default=1)
+    domains = models.ManyToManyField(
+        "self", through="DomainMembership", through_fields=("team", "domain"), symmetrical=False, related_name="teams"
+    )
+
+    objects: ClassVar[models.Manager[Tenant]] = TenantQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(F("tier"), condition=Q(tier=Tier.PLATFORM), name="tenant_one_platform"),
+            models.CheckConstraint(
+                condition=Q(tier=Tier.DOMAIN) & ~Q(concern="") | ~Q(tier=Tier.DOMAIN) & Q(concern=""),
+                name="tenant_concern_iff_domain",
+            ),
+            models.CheckConstraint(condition=Q(slug__regex=rf"^{ids.SLUG_PATTERN}$"), name="tenant_slug_shape"),
+        ]
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DomainMembership(models.Model):
+    """A team is in a domain. A team is in several."""
+
+    team = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="domain_links")
+    domain = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="team_links")
+    since = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["team", "domain"], name="domain_membership_once"),
+            models.CheckConstraint(condition=~Q(team=F("domain")), name="domain_membership_two_tenants"),
+        ]
+
+
+class PersonManager(BaseUserManager["Person"]):
+    """People; sign-in looks one up by address."""
+
+    def visible_to(self, principal: Principal) -> models.QuerySet[Person]:
+        """Returns the principal and all who hold a role in a tenant the principal sees."""
+        visible = principal.access.visible
+        if visible is None:
+            return self.all()
+        mine = principal.person.pk if principal.person else None
+        return self.filter(Q(memberships__tenant__in=visible) | Q(pk=mine)).distinct()
+
+    def get_by_natural_key(self, username: str | None) -> Person:
+        """Returns the person of this address, whatever its letter case."""
+        return self.get(email__iexact=username)
+
+
+class Person(AbstractBaseUser, PermissionsMixin):
+    """A human being who can sign in, hold roles and delegate."""
+
+    uid = models.UUIDField(unique=True, default=ids.new_uid, editable=False)
+    email = models.EmailField(unique=True)
+    handle = models.SlugField(max_length=48, unique=True)
+    name = models.CharField(max_length=120)
+    clearance = models.SmallIntegerField(choices=_choices(Sensitivity), default=Sensitivity.INTERNAL)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    version = models.PositiveIntegerField(default=1)
+
+    objects = PersonManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS = ["name", "handle"]
+
+    class Meta:
+        ordering = ["handle"]
+        constraints = [
+            models.CheckConstraint(condition=Q(handle__regex=rf"^{ids.SLUG_PATTERN}$"), name="person_handle_shape"),
+            models.UniqueConstraint(Lower("email"), name="person_email_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MembershipQuerySet(OwnedQuerySet["Membership"]):
+    """Roles held in tenants."""
+
+    owner_field = "tenant"
+
+
+class Membership(models.Model):
+    """A person holds a role in one tenant."""
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="memberships")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=16, choices=_choices(Role))
+    since = models.DateTimeField(default=clock.now, editable=False)
+
+    objects: ClassVar[models.Manager[Membership]] = MembershipQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["person", "tenant", "role"], name="membership_once"),
+            models.CheckConstraint(condition=Q(role__in=list(Role)), name="membership_role_known"),
+        ]
+        indexes = [models.Index(fields=["tenant", "person"], name="membership_by_tenant")]
+
+
+class AgentQuerySet(OwnedQuerySet["Agent"]):
+    """Agents, owned by their home team."""
+
+    owner_field = "home"
+
+
+class Agent(models.Model):
+    """A non-human principal with its own identity, a home team and a person who answers for it."""
+
+    uid = models.UUIDField(unique=True, default=ids.new_uid, editable=False)
+    slug = models.SlugField(max_length=48, unique=True)
+    name = models.CharField(max_length=120)
+    purpose = models.CharField(max_length=400, blank=True)
+    home = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="agents")
+    sponsor = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="sponsored_agents")
+    profile = models.CharField(max_length=8, choices=_choices(Profile), default=Profile.READER)
+    risk = models.PositiveSmallIntegerField(default=1)
+    status = models.CharField(
+        max_length=9, choices=[("active", "Active"), ("suspended", "Suspended")], default="active"
+    )
+    status_reason = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    version = models.PositiveIntegerField(default=1)
+
+    objects: ClassVar[models.Manager[Agent]] = AgentQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(slug__regex=rf"^{ids.SLUG_PATTERN}$"), name="agent_slug_shape"),
+            models.CheckConstraint(condition=Q(profile__in=list(Profile)), name="agent_profile_known"),
+            models.CheckConstraint(condition=Q(risk__lte=3), name="agent_risk_class"),
+        ]
+        indexes = [models.Index(fields=["home", "id"], name="agent_by_home")]
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def owner(self) -> Tenant:
+        """The home team, under the name that every asset uses."""
+        return self.home
+
+
+class DelegationQuerySet(OwnedQuerySet["Delegation"]):
+    """Delegations, owned by the team they are for."""
+
+    owner_field = "team"
+
+    def live(self, at: datetime) -> DelegationQuerySet:
+        """Returns those that hold at this moment: begun, not expired, not revoked."""
+        return self.filter(revoked_at=None, not_before__lte=at, not_after__gt=at)
+
+
+class Delegation(models.Model):
+    """A person lets an agent act for them: one team, some tools, ceilings, an end."""
+
+    uid = models.UUIDField(unique=True, default=ids.new_uid, editable=False)
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="delegations")
+    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="delegations")
+    team = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="delegations")
+    purpose = models.CharField(max_length=400, blank=True)
+    tool_groups = ArrayField(models.SlugField(max_length=48), default=list)
+    effect_ceiling = models.SmallIntegerField(choices=_choices(Effect), default=Effect.READ)
+    sensitivity_ceiling = models.SmallIntegerField(choices=_choices(Sensitivity), default=Sensitivity.INTERNAL)
+    blueprint_digest = models.CharField(max_length=64, blank=True)
+    run = models.CharField(max_length=64, blank=True)
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="children")
+    depth = models.PositiveSmallIntegerField(default=0)
+    not_before = models.DateTimeField(default=clock.now)
+    not_after = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    revoked_reason = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    version = models.PositiveIntegerField(default=1)
+
+    objects: ClassVar[models.Manager[Delegation]] = DelegationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(not_after__gt=F("not_before")), name="delegation_ends_after_start"),
+            models.CheckConstraint(condition=Q(depth__lte=MAX_DEPTH), name="delegation_depth"),
+            models.CheckConstraint(
+                condition=Q(parent=None, depth=0) | Q(parent__isnull=False, depth__gt=0), name="delegation_root_depth"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["team", "id"], name="delegation_by_team"),
+            models.Index(fields=["person", "agent", "team"], name="delegation_by_triple"),
+        ]
+        ordering = ["-id"]
+
+    @property
+    def owner(self) -> Tenant:
+        """The team, under the name that every asset uses."""
+        return self.team
+
+    def state_at(self, at: datetime) -> str:
+        """Returns `revoked`, `waiting`, `expired` or `live`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if at < self.not_before:
+            return "waiting"
+        return "live" if at < self.not_after else "expired"

@@ -1,0 +1,23 @@
+"""The one way to limit owned rows to a principal. No view, task or command re-derives access."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar
+
+from django.db import models
+
+if TYPE_CHECKING:
+    from tenants.principals import Principal
+
+M = TypeVar("M", bound=models.Model)
+
+
+class OwnedQuerySet(models.QuerySet[M], Generic[M]):
+    """Rows that belong to exactly one tenant, named by `owner_field`."""
+
+    owner_field: ClassVar[str] = "owner"
+
+    def visible_to(self, principal: Principal) -> Self:
+        """Returns the rows whose owner the principal sees; adding a filter never shows more."""
+        visible = principal.access.visible
+        return self if visible is None else self.filter(**{f"{self.owner_field}__in": visible})

@@ -1,0 +1,28 @@
+"""The tenants whose rows this transaction may touch: the second line, held by the database itself."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from django.db import connection, transaction
+
+ALL: Final = "*"
+"""Every tenant: platform admins, the sequencer, the demo loader. Never an agent."""
+
+
+@contextmanager
+def tenant_scope(scope: str | Iterable[int]) -> Iterator[None]:
+    """Limits every statement inside to the rows of these tenants, by row level security.
+
+    The setting is transaction-local, so a pooled connection never carries it to the next borrower. Without any
+    scope the database shows no team-owned row at all. Opens a transaction when there is none.
+    """
+    value = ALL if scope == ALL else "{" + ",".join(str(int(item)) for item in scope) + "}"
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('hanse.scope', true), set_config('hanse.scope', %s, true)", [value])
+            before = cursor.fetchone()[0] or ""
+        yield
+        if not connection.needs_rollback:  # rolling back puts the setting back by itself
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('hanse.scope', %s, true)", [before])

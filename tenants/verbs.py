@@ -1,0 +1,46 @@
+"""What can be done to tenants, people, agents and delegations, as the audit log names it."""
+
+from typing import Final
+
+from audit import verbs
+
+TENANT_CREATED: Final = "tenants.tenant.created"
+TENANT_CHANGED: Final = "tenants.tenant.changed"
+DOMAIN_JOINED: Final = "tenants.domain.joined"
+DOMAIN_LEFT: Final = "tenants.domain.left"
+PERSON_ADDED: Final = "tenants.person.added"
+PERSON_CHANGED: Final = "tenants.person.changed"
+ROLE_GIVEN: Final = "tenants.role.given"
+ROLE_TAKEN: Final = "tenants.role.taken"
+AGENT_REGISTERED: Final = "tenants.agent.registered"
+AGENT_CHANGED: Final = "tenants.agent.changed"
+AGENT_SUSPENDED: Final = "tenants.agent.suspended"
+AGENT_RESUMED: Final = "tenants.agent.resumed"
+DELEGATED: Final = "tenants.delegation.created"
+NARROWED: Final = "tenants.delegation.narrowed"
+REVOKED: Final = "tenants.delegation.revoked"
+TOKEN_MINTED: Final = "tenants.token.minted"  # noqa: S105 - the name of an act, not a secret
+
+LABELS: Final = {
+    TENANT_CREATED: "Created a tenant",
+    TENANT_CHANGED: "Changed a tenant",
+    DOMAIN_JOINED: "Joined a team to a domain",
+    DOMAIN_LEFT: "Took a team out of a domain",
+    PERSON_ADDED: "Added a person",
+    PERSON_CHANGED: "Changed a person",
+    ROLE_GIVEN: "Gave a role",
+    ROLE_TAKEN: "Took a role away",
+    AGENT_REGISTERED: "Registered an agent",
+    AGENT_CHANGED: "Changed an agent",
+    AGENT_SUSPENDED: "Suspended an agent",
+    AGENT_RESUMED: "Resumed an agent",
+    DELEGATED: "Delegated to an agent",
+    NARROWED: "Narrowed a delegation",
+    REVOKED: "Revoked a delegation",
+    TOKEN_MINTED: "Minted an agent token",
+}
+
+
+def register() -> None:
+    """Makes the audit log accept these acts."""
+    verbs.register("tenants", LABELS)
