@@ -28,7 +28,7 @@ REVOKE ALL ON FUNCTION tenants_access(bigint) FROM PUBLIC;
 # What the gateway's snapshot reads, and all of it. Views run with the owner's rights; the gateway has none on tables.
 VIEWS = f"""
 CREATE VIEW gateway_tenants AS
-  SELECT t.id, t.uid, t.tier, t.slug, t.name, s.id AS stream_id
+  SELECT t.id, t.uid, t.tier, t.slug, t.name, s.id AS stream_id, s.uid AS stream_uid
     FROM tenants_tenant t LEFT JOIN audit_stream s ON s.scope = t.id;
 CREATE VIEW gateway_domains AS SELECT team_id, domain_id FROM tenants_domainmembership;
 CREATE VIEW gateway_people AS SELECT id, uid, is_active AS active, clearance FROM tenants_person;

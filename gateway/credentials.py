@@ -1,0 +1,82 @@
+"""Opens what the portal can only seal, and puts it on requests to the one origin it is bound to."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from gateway.scrub import Patterns, patterns_for
+from gateway.snapshot import SealedCredential, Server, Snapshot
+from kernel.errors import Unavailable
+from kernel.secrets import Secret
+from registry.sealing import SUITE, binding
+
+# What the gateway itself says on each request; a credential must not speak in its place.
+_OWN_HEADERS: Final = frozenset(
+    {"host", "content-length", "content-type", "accept", "connection", "transfer-encoding", "te", "upgrade", "expect"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What goes on each request to one server, and what must not come back from it."""
+
+    headers: tuple[tuple[bytes, Secret], ...]
+    patterns: Patterns = field(repr=False)
+
+
+@dataclass(slots=True)
+class Vault:
+    """Holds the gateway's private key and what was opened with it. Without the key nothing opens, so nothing is called."""
+
+    key_path: Path
+    _key: X25519PrivateKey | None = field(default=None, repr=False)
+    _opened: dict[tuple[str, bytes], Secret] = field(default_factory=dict, repr=False)
+    _servers: dict[str, tuple[tuple[SealedCredential, ...], Opened]] = field(default_factory=dict, repr=False)
+
+    def open_for(self, server: Server) -> Opened:
+        """Returns the opened credentials of a server. Raises `Unavailable` when one is bound elsewhere or does not open."""
+        held = self._servers.get(server.uid)
+        if held is not None and held[0] == server.credentials:
+            return held[1]
+        headers = tuple((item.header.lower().encode(), self._open(server, item)) for item in server.credentials)
+        opened = Opened(headers, patterns_for([value.reveal() for _, value in headers]))
+        self._servers[server.uid] = (server.credentials, opened)
+        return opened
+
+    def forget_all_but(self, snapshot: Snapshot) -> None:
+        """Drops from memory whatever the registry no longer holds."""
+        kept = {server.uid: server for server in snapshot.registry.servers.values()}
+        for uid in [uid for uid in self._servers if uid not in kept or self._servers[uid][0] != kept[uid].credentials]:
+            del self._servers[uid]
+        sealed = {(uid, item.sealed) for uid, server in kept.items() for item in server.credentials}
+        for key in [key for key in self._opened if key not in sealed]:
+            del self._opened[key]
+
+    def _open(self, server: Server, item: SealedCredential) -> Secret:
+        if not server.origin or item.origin != server.origin or item.header.lower() in _OWN_HEADERS:
+            raise Unavailable("The server's credential is bound to another address.", code="credential_origin")
+        key = (server.uid, item.sealed)
+        if key not in self._opened:
+            info = binding(server_uid=server.uid, origin=item.origin, header=item.header)
+            try:
+                self._opened[key] = Secret(SUITE.decrypt(item.sealed, self._private_key(), info=info))
+            except (InvalidTag, ValueError):
+                raise Unavailable("The server's credential does not open.", code="credential_unreadable") from None
+        return self._opened[key]
+
+    def _private_key(self) -> X25519PrivateKey:
+        if self._key is None:
+            try:
+                key = load_pem_private_key(self.key_path.read_bytes(), password=None)
+            except (OSError, ValueError, TypeError):
+                raise Unavailable(
+                    "The gateway has no key to open credentials.", code="credential_key_missing"
+                ) from None
+            if not isinstance(key, X25519PrivateKey):
+                raise Unavailable("The gateway has no key to open credentials.", code="credential_key_missing")
+            self._key = key
+        return self._key
