@@ -18,7 +18,7 @@ from gateway.envelope import fold_headers
 from gateway.flow import Address, Gone, Parts, serve
 from gateway.listen import Keeper
 from gateway.upstream import Upstream
-from gateway.wire import Limits, Receive, Refusal, Reply, Scope, Send, render_error, write_reply
+from gateway.wire import JSON_TYPE, Limits, Receive, Refusal, Reply, Scope, Send, render_error, write_reply
 from kernel.errors import DomainError, NotFound, Unauthenticated, Unavailable
 from kernel.ids import is_slug
 from registry.addresses import AddressPolicy
@@ -26,6 +26,7 @@ from registry.addresses import AddressPolicy
 _MCP: Final = "/mcp"
 _METADATA: Final = "/.well-known/oauth-protected-resource"
 _TOKEN_NAMES: Final = frozenset({"access_token", "token", "bearer", "authorization", "api_key", "apikey"})
+_PROBES: Final = frozenset({"/livez", "/readyz"})
 _DRAIN: Final = 8.0
 
 
@@ -143,6 +144,8 @@ class Gateway:
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply:
         path: str = scope["path"]
+        if path in _PROBES:
+            return self._probe(path)
         try:
             headers = fold_headers(scope["headers"], self._settings.limits)
             self._check_host(headers)
@@ -157,6 +160,12 @@ class Gateway:
             return self._challenge(error, path)
         except Exception as error:  # noqa: BLE001 - the last line: whatever it is, its text stays inside
             return render_error(error, None)
+
+    def _probe(self, path: str) -> Reply:
+        """For a gateway that runs alone; behind the portal's path switch these paths are the portal's."""
+        good = path == "/livez" or self.ready()
+        body = b'{"status":"ok"}' if good else b'{"status":"unavailable"}'
+        return Reply(200 if good else 503, body, (JSON_TYPE, (b"cache-control", b"no-store")))
 
     def _started(self) -> Parts:
         if self._parts is None:

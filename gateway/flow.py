@@ -42,7 +42,7 @@ from kernel.errors import DomainError, RateLimited, Unauthenticated, Unavailable
 from kernel.ids import new_uid
 from tenants.rules import Effect
 
-VERB: Final = "tool.call"
+VERB: Final = "tools.call"
 _JUST_ISSUED: Final = 10.0
 """Seconds within which a token may be newer than the snapshot, so that an unknown delegation is worth another look."""
 
