@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import Final
 
 import psycopg
+from kombu.connection import Connection
 from pgmq.install import get_embedded_install_sql
-from psycopg import Connection, sql
+from psycopg import sql
 
 from portal.config import ROLES, Config
 from portal.dsn import with_database, without_password
@@ -25,7 +26,7 @@ _LIMITS: Final = {
     "gateway": {"statement_timeout": "10s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "10s"},
 }
 
-Admin = Connection[tuple[object, ...]]
+Admin = psycopg.Connection[tuple[object, ...]]
 
 
 def prepare_database(config: Config) -> None:
@@ -69,7 +70,7 @@ def install_queues(config: Config, broker_dsn: str) -> None:
     """Installs the queue functions in the broker's own schema, as the broker, so that it has rights there only."""
     with psycopg.connect(broker_dsn) as broker:
         if _scalar(broker, "SELECT to_regclass('pgmq.meta')") is None:
-            broker.execute(_without_schema_creation(get_embedded_install_sql()))  # type: ignore[arg-type]
+            broker.execute(_without_schema_creation(get_embedded_install_sql()))
 
 
 def check_reachable(dsn: str, *, what: str) -> None:
@@ -79,6 +80,19 @@ def check_reachable(dsn: str, *, what: str) -> None:
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise DatabaseError(f"{what} cannot be used ({without_password(dsn)}): {reason}") from None
+
+
+def check_broker(config: Config) -> None:
+    """Raises `DatabaseError` with one line when the task broker does not answer."""
+    if not config.broker_url:
+        check_reachable(config.dsn("broker"), what="The task queues in PostgreSQL")
+        return
+    with Connection(config.broker_url, connect_timeout=3) as broker:
+        try:
+            broker.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=5)
+        except Exception as error:  # noqa: BLE001 - every transport has errors of its own
+            reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+            raise DatabaseError(f"CELERY_BROKER_URL does not answer ({broker.as_uri()}): {reason}") from None
 
 
 def _admin_dsn(config: Config) -> str:
@@ -191,5 +205,5 @@ def _role_exists(admin: Admin, name: str) -> bool:
 
 
 def _scalar(connection: Admin, query: str, *values: object) -> object:
-    row = connection.execute(query, values or None).fetchone()  # type: ignore[arg-type]
+    row = connection.execute(query, values or None).fetchone()
     return row[0] if row else None

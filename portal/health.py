@@ -5,11 +5,23 @@ from typing import Final
 
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from portal.celery import app
+
+
+class Probes:
+    """Middleware that answers probes before anything else may fail: sessions, host names, the database."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        view = _PROBES.get(request.path_info)
+        return view(request) if view else self.get_response(request)
+
 
 _known: dict[str, bool] = {}  # migrations never become unapplied while a process runs
 
@@ -40,7 +52,8 @@ def _passes(check: Callable[[], bool]) -> bool:
 def _database() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-        return cursor.fetchone() == (1,)
+        row = cursor.fetchone()
+    return bool(row and row[0] == 1)
 
 
 def _migrations() -> bool:
@@ -56,4 +69,17 @@ def _broker() -> bool:
         return bool(broker.connected)
 
 
-CHECKS: Final[dict[str, Callable[[], bool]]] = {"database": _database, "migrations": _migrations, "broker": _broker}
+def _audit() -> bool:
+    """The log takes events: its tables are there for our role, and no stream is left without its sequencer's mark."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM audit_stream LIMIT 1), to_regprocedure('audit_append(jsonb)')")
+        return cursor.fetchone() is not None
+
+
+CHECKS: Final[dict[str, Callable[[], bool]]] = {
+    "database": _database,
+    "migrations": _migrations,
+    "broker": _broker,
+    "audit": _audit,
+}
+_PROBES: Final = {"/livez": livez, "/readyz": readyz}

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import psutil
 import psycopg
@@ -152,7 +152,7 @@ def _create(config: Config, pgdata: Path, account: pwd.struct_passwd | None) -> 
         file.flush()
         if account:
             os.chown(file.name, account.pw_uid, account.pw_gid)
-        command = [BINARIES / "initdb", "-D", unfinished, "-U", "postgres", "--auth=scram-sha-256"]
+        command = [str(BINARIES / "initdb"), "-D", str(unfinished), "-U", "postgres", "--auth=scram-sha-256"]
         options = [f"--pwfile={file.name}", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         done = subprocess.run([*command, *options], capture_output=True, text=True, check=False, **_as(account))
     if done.returncode:
@@ -176,7 +176,7 @@ def _launch(
     words = [word for name, value in chosen.items() for word in ("-c", f"{name}={value}")]
     with _open_log(log_path(config)) as log:
         return subprocess.Popen(
-            [BINARIES / "postgres", "-D", pgdata, *words],
+            [str(BINARIES / "postgres"), "-D", str(pgdata), *words],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -236,7 +236,7 @@ def _unprivileged_account() -> pwd.struct_passwd | None:
         return pwd.getpwnam("nobody")
 
 
-def _as(account: pwd.struct_passwd | None) -> dict[str, object]:
+def _as(account: pwd.struct_passwd | None) -> dict[str, Any]:
     environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
     if account is None:
         return {"env": environment, "cwd": "/"}

@@ -1,5 +1,6 @@
 """Error reports that show where a fault happened and no value: a local variable may hold a credential."""
 
+from collections.abc import ItemsView
 from types import FrameType
 from typing import Any
 
@@ -22,6 +23,6 @@ class NothingButShape(SafeExceptionReporterFilter):
         """Returns the names of what was posted, with stars for values."""
         return dict.fromkeys(request.POST, self.cleansed_substitute) if request else {}
 
-    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> list[tuple[str, Any]]:
+    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> ItemsView[str, Any]:
         """Returns the names of a frame's variables, with stars for values."""
-        return [(name, self.cleansed_substitute) for name in tb_frame.f_locals]
+        return dict.fromkeys(tb_frame.f_locals, self.cleansed_substitute).items()

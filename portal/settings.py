@@ -1,6 +1,5 @@
 """Maps `portal.config` to Django. A value that an operator can set is in `config.py`; what is here is decided."""
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import Final
@@ -47,6 +46,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "portal.health.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.csp.ContentSecurityPolicy",
@@ -59,8 +59,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
-    # The lead's own: binds the session's person and row scope. It is listed once it is there.
-    *(["portal.middleware.PrincipalMiddleware"] if importlib.util.find_spec("portal.middleware") else []),
+    "portal.middleware.PrincipalMiddleware",
 ]
 
 ROOT_URLCONF = "portal.urls"

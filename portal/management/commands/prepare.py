@@ -1,0 +1,97 @@
+"""`./manage.py prepare`: what `up` does to the database before it starts anything. Safe to repeat."""
+
+import hashlib
+import secrets
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command, get_commands
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+
+from portal.keys import write_atomically
+from tenants.principals import SYSTEM
+from tenants.queries import tenants
+from tenants.rules import Role, Tier
+from tenants.scope import ALL, tenant_scope
+from tenants.services import add_person, create_tenant, give_role
+
+ADMIN_EMAIL: Final = "admin@hanse.localhost"
+# Framework pages that we never show; leaving them out saves a second of every first start.
+_NOT_SERVED: Final = ("rest_framework/*", "guardian/*", "*.map")
+
+
+class Command(BaseCommand):
+    """Migrates, collects static files and fills an empty installation; prints how to sign in."""
+
+    help = "Bring database and static files up to date. The first time, load the demo estate or make an administrator."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Adds the options."""
+        parser.add_argument("--empty", action="store_true", help="no demo estate: one administrator only")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Does what is missing."""
+        migrate()
+        collect_static()
+        self.stdout.write(first_start(empty=options["empty"]) or sign_in_hint())
+
+
+def migrate() -> None:
+    """Applies the migrations that are missing; looks first, because looking is quick."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        call_command("migrate", verbosity=0, interactive=False)
+
+
+def collect_static() -> None:
+    """Collects and compresses static files when any of them has changed since the last time."""
+    marker = Path(settings.STATIC_ROOT) / ".collected"
+    current = _static_digest()
+    if marker.exists() and marker.read_text(encoding="ascii") == current:
+        return
+    call_command("collectstatic", verbosity=0, interactive=False, clear=True, ignore_patterns=list(_NOT_SERVED))
+    write_atomically(marker, current.encode("ascii"), mode=0o644)
+
+
+def first_start(*, empty: bool) -> str:
+    """Fills an installation without a platform. Returns how to sign in, nothing when it was filled before."""
+    with tenant_scope(ALL):
+        if tenants(SYSTEM).exists():
+            return ""
+    if not empty and "load_demo" in get_commands():
+        words = StringIO()
+        call_command("load_demo", stdout=words)
+        return words.getvalue().strip()
+    return make_administrator()
+
+
+@transaction.atomic
+def make_administrator() -> str:
+    """Makes the platform and its first administrator. Returns the only text in which the password ever stands."""
+    password = secrets.token_urlsafe(12)
+    with tenant_scope(ALL):
+        platform = create_tenant(actor=SYSTEM, tier=Tier.PLATFORM, slug="platform", name="Platform")
+        person = add_person(actor=SYSTEM, email=ADMIN_EMAIL, name="Administrator", handle="admin", password=password)
+        give_role(actor=SYSTEM, person=person, tenant=platform, role=Role.PLATFORM_ADMIN)
+    return f"sign in as {ADMIN_EMAIL} with the password {password} (shown once: change it after signing in)"
+
+
+def sign_in_hint() -> str:
+    """Returns where the demo estate's passwords are, when there is one."""
+    passwords = settings.HANSE.data / "demo-passwords.txt"
+    return f"how to sign in: {passwords}" if passwords.exists() else "sign in with your account"
+
+
+def _static_digest() -> str:
+    digest = hashlib.sha256()
+    for finder in get_finders():
+        for path, storage in finder.list(list(_NOT_SERVED)):
+            stat = Path(storage.path(path)).stat()
+            digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
