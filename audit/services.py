@@ -1,6 +1,7 @@
 """Writes to the log from inside the house. Calls through the gateway have their own way in, `audit_append`."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -67,7 +68,7 @@ def erase_payload(*, uid: UUID, person: UUID, reason: str) -> Event:
 
 def _write(stream: Stream, row: records.Row) -> Event:
     values = {name: row[name] for name in EVENT_FIELDS}
-    event = Event(uid=UUID(str(row["uid"])), stream=stream, scope=stream.scope, at=row["at"], **values)
+    event = Event(uid=UUID(str(row["uid"])), stream=stream, scope=stream.scope, at=datetime.fromisoformat(str(row["at"])), **values)
     event.save(force_insert=True)
     event.refresh_from_db()
     body = str(row["body"])

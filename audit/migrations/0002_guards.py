@@ -29,17 +29,22 @@ END $$;
 FROZEN = ("audit_stream", "audit_event", "audit_leaf", "audit_tile", "audit_checkpoint")
 
 
-def freeze(table: str, events: str) -> str:
-    return (
-        f"CREATE TRIGGER audit_append_only BEFORE {events} ON {table} "
-        "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse();"
-    )
+def freeze(table: str, name: str, events: str) -> str:
+    return f"CREATE TRIGGER {name} BEFORE {events} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse();"
 
 
 FREEZE = "\n".join(
-    [*(freeze(table, "UPDATE OR DELETE OR TRUNCATE") for table in FROZEN), freeze("audit_payload", "UPDATE OR TRUNCATE")]
+    [
+        *(freeze(table, "audit_append_only", "UPDATE OR DELETE") for table in FROZEN),
+        freeze("audit_payload", "audit_append_only", "UPDATE"),
+        *(freeze(table, "audit_no_truncate", "TRUNCATE") for table in (*FROZEN, "audit_payload")),
+    ]
 )
-THAW = "\n".join(f"DROP TRIGGER audit_append_only ON {table};" for table in (*FROZEN, "audit_payload"))
+THAW = "\n".join(
+    f"DROP TRIGGER {name} ON {table};"
+    for table in (*FROZEN, "audit_payload")
+    for name in ("audit_append_only", "audit_no_truncate")
+)
 
 # One call, one parse of the batch, rows in the order given. What does not fit becomes NULL and breaks a NOT NULL, so the
 # whole batch fails: a stream that is not of that scope, and the kind 'change', which only the portal writes.

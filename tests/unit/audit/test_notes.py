@@ -74,7 +74,7 @@ def test_another_key_of_the_same_name_is_refused():
         "a\n1\n!\n",
         "a\n\n" + encode64(ROOT) + "\n",
         "a\n1\n" + encode64(ROOT),
-        "a\n١\n" + encode64(ROOT) + "\n",
+        "a\n\u0661\n" + encode64(ROOT) + "\n",
     ],
 )
 def test_what_is_not_a_head_is_refused(text):
