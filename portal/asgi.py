@@ -5,12 +5,14 @@ from typing import Any, Final
 from a2wsgi import WSGIMiddleware
 
 from gateway.app import wants
+from portal import health
 from portal.gateway_asgi import app as gateway
 from portal.wsgi import application as portal
 
 PORTAL_THREADS: Final = 8
 
 _portal = WSGIMiddleware(portal, workers=PORTAL_THREADS)
+health.CHECKS["gateway"] = gateway.ready
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

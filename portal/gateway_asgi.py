@@ -1,27 +1,26 @@
-"""The gateway as an application of its own, made from the configuration. Nothing of Django is imported here."""
+"""The gateway as a process of its own. Nothing of Django is imported here."""
 
 import os
-from typing import Final
 
 from gateway.app import Gateway, Settings
 from portal.config import Config, load
-from portal.keys import sealing_key_path
-
-STDIO_SOCKET: Final = "stdio.sock"
+from portal.keys import sealing_key_path, token_jwks_path
 
 
-def gateway_settings(config: Config) -> Settings:
-    """Returns what the gateway needs to know of the configuration."""
-    return Settings(
-        base_url=config.gateway_url,
-        issuer=config.url,
-        dsn=config.dsn("gateway"),
-        token_keys=config.public_dir / "token.jwks.json",
-        credential_key=sealing_key_path(config),
-        stdio_socket=config.run_dir / STDIO_SOCKET,
-        allowed_hosts=config.allowed_hosts,
-        upstream_allow=config.upstream_allow,
+def make_gateway(config: Config) -> Gateway:
+    """Returns the gateway of this installation. It connects when its lifespan starts."""
+    return Gateway(
+        Settings(
+            base_url=config.gateway_url,
+            issuer=config.url,
+            dsn=config.dsn("gateway"),
+            token_keys=token_jwks_path(config),
+            credential_key=sealing_key_path(config),
+            stdio_socket=config.run_dir / "stdio.sock",
+            allowed_hosts=config.allowed_hosts,
+            upstream_allow=config.upstream_allow,
+        )
     )
 
 
-app = Gateway(gateway_settings(load(os.environ)))
+app = make_gateway(load(os.environ))

@@ -76,6 +76,7 @@ def _audit() -> bool:
         return cursor.fetchone() is not None
 
 
+# The process that also serves the gateway adds its check.
 CHECKS: Final[dict[str, Callable[[], bool]]] = {
     "database": _database,
     "migrations": _migrations,

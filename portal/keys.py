@@ -36,6 +36,11 @@ def token_key_path(config: Config) -> Path:
     return config.secrets_dir("portal") / "token.pem"
 
 
+def token_jwks_path(config: Config) -> Path:
+    """Returns the file with the public half of the token key, as a JWK set."""
+    return config.public_dir / "token.jwks.json"
+
+
 def sealing_key_path(config: Config) -> Path:
     """Returns the file of the X25519 key that opens credentials; only the gateway reads it."""
     return config.secrets_dir("gateway") / "hpke.pem"
@@ -80,9 +85,9 @@ def _prepare_token_key(config: Config) -> None:
     private = load_pem_private_key(pem.encode(), password=None)
     public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     key = OKPKey.import_key(public)
-    document = {**key.as_dict(private=False), "kid": key.thumbprint(), "use": "sig", "alg": "EdDSA"}
+    document = {**key.as_dict(private=False), "kid": key.thumbprint(), "use": "sig", "alg": "Ed25519"}
     text = json.dumps({"keys": [document]}, indent=2, sort_keys=True) + "\n"
-    _write_changed(config.public_dir / "token.jwks.json", text.encode())
+    _write_changed(token_jwks_path(config), text.encode())
 
 
 def _prepare_sealing_key(config: Config) -> None:

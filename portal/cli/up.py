@@ -163,7 +163,7 @@ def _serve(supervisor: Supervisor, config: Config, *, split: bool, greeting: str
 
 
 def _is_ready(config: Config, *, split: bool) -> bool:
-    places = [(config.port, "/readyz")] + ([(config.port + 1, "/livez")] if split else [])
+    places = [(config.port, "/readyz")] + ([(config.port + 1, "/readyz")] if split else [])
     return all(_answers(config.host, port, path) for port, path in places)
 
 
