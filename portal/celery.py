@@ -1,9 +1,11 @@
 """Celery: queues in PostgreSQL by default, Redis protocol or AMQP by `CELERY_BROKER_URL`."""
 
 import os
+import warnings
 from typing import Any, Final
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from django.conf import settings
 
 from portal.config import Config
@@ -52,8 +54,11 @@ def celery_settings(config: Config) -> dict[str, Any]:
         "pool_timeout": 5,
     }
     prefetch = {"worker_prefetch_multiplier": 4}  # times two threads
-    return {**_COMMON, **prefetch, "broker_url": "pgmq://", "broker_transport_options": options}
+    return {**_COMMON, **prefetch, "broker_url": "pgmq://localhost", "broker_transport_options": options}
 
+
+# Celery warns about root because of pickled messages; we accept JSON only.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("hanse")
 app.config_from_object(celery_settings(settings.HANSE))

@@ -46,6 +46,11 @@ def sealing_key_path(config: Config) -> Path:
     return config.secrets_dir("gateway") / "hpke.pem"
 
 
+def first_note_path(config: Config) -> Path:
+    """Returns the file that says how to sign in for the first time; it is gone once it was shown."""
+    return config.secrets_dir("owner") / "first-sign-in.txt"
+
+
 def private_directory(path: Path, *, mode: int = 0o700) -> None:
     """Makes a directory that belongs to us with this mode. Refuses one that somebody else owns."""
     path.mkdir(parents=True, exist_ok=True, mode=mode)

@@ -28,16 +28,17 @@ _GROUP: Final[dict[DatabaseRole, str]] = {"owner": "owner", "app": "portal", "ga
 
 def children(config: Config, *, split: bool) -> Iterator[Child]:
     """Yields the processes in the order in which they start; they stop in the reverse order."""
-    yield _child(config, "stdio", "gateway", _stdio(config), split=split, writes=None, hides_all=True)
-    yield _child(config, "sequencer", "audit", [str(MANAGE), "sequencer"], split=split, writes=[])
+    # What takes longest to start goes first.
     if split:
-        gateway = _uvicorn(config, "portal.gateway_asgi:app", config.port + 1)
-        yield _child(config, "gateway", "gateway", gateway, split=split, writes=[])
         portal = _uvicorn(config, "portal.portal_asgi:app", config.port)
         yield _child(config, "portal", "app", portal, split=split, writes=[config.data / "files"])
+        gateway = _uvicorn(config, "portal.gateway_asgi:app", config.port + 1)
+        yield _child(config, "gateway", "gateway", gateway, split=split, writes=[])
     else:
         yield _both(config, _uvicorn(config, "portal.asgi:app", config.port))
+    yield _child(config, "sequencer", "audit", [str(MANAGE), "sequencer"], split=split, writes=[])
     yield _child(config, "worker", "app", _worker(config), split=split, writes=[config.data / "files"])
+    yield _child(config, "stdio", "gateway", _stdio(config), split=split, writes=None, hides_all=True)
 
 
 def environment_for(config: Config, role: DatabaseRole) -> dict[str, str]:
@@ -54,7 +55,6 @@ def environment_for(config: Config, role: DatabaseRole) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "portal.settings",
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
     for owned in _OWN_TABLE[role]:
         environment[f"HANSE_DB_{owned.upper()}_DSN"] = config.dsn(owned)
@@ -146,7 +146,7 @@ def _worker(config: Config) -> list[str]:
     schedule = config.data / "scratch" / "worker" / "schedule"
     schedule.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     options = ["--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return ["-m", "celery", "-A", "portal.celery", "worker", "-B", "--schedule", str(schedule), *options]
+    return ["-m", "celery", "-q", "-A", "portal.celery", "worker", "-B", "--schedule", str(schedule), *options]
 
 
 def _stdio(config: Config) -> list[str]:

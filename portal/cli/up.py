@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from portal.cli import processes
+from portal.cli import prepared, processes
 from portal.cli.supervise import Supervisor
 from portal.config import Config, ConfigError, load
 from portal.database import check_broker, check_reachable, prepare_database
-from portal.keys import prepare_keys
+from portal.keys import first_note_path, prepare_keys
 from portal.postgres import DatabaseError, log_path, start_server, stop_server, wait_until_ready
 
 READY_SECONDS: Final = 60.0
@@ -110,8 +110,8 @@ def _run(config: Config, *, empty: bool, split: bool) -> int:
             prepare_database(config)
             check_broker(config)
             processes.prepare_audit_key(config)
-            greeting = _prepare_state(config, empty=empty)
-            return _serve(supervisor, config, split=split, greeting=greeting, began=began)
+            _prepare_state(config, empty=empty)
+            return _serve(supervisor, config, split=split, began=began)
     finally:
         if server is not None:
             stop_server(server)
@@ -130,17 +130,19 @@ def _open_database(config: Config) -> "subprocess.Popen[bytes] | None":
     return server
 
 
-def _prepare_state(config: Config, *, empty: bool) -> str:
+def _prepare_state(config: Config, *, empty: bool) -> None:
     """Migrates and fills the database in a process of its own, as the owner; that role exists nowhere else."""
+    if prepared.is_prepared(config):
+        return
     command = [sys.executable, str(processes.MANAGE), "prepare", *(["--empty"] if empty else [])]
     environment = processes.environment_for(config, "owner")
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, env=environment, check=False)
     if done.returncode:
         raise RefusalError("the database could not be brought up to date; the reason is above, nothing was started")
-    return done.stdout.strip()
+    prepared.remember(config)
 
 
-def _serve(supervisor: Supervisor, config: Config, *, split: bool, greeting: str, began: float) -> int:
+def _serve(supervisor: Supervisor, config: Config, *, split: bool, began: float) -> int:
     if split and not processes.has_fence():
         supervisor.say("this kernel has no Landlock (Linux 5.13): the portal runs apart from the gateway, but as the")
         supervisor.say("same user it COULD read the gateway's key. Run the two as different users instead.")
@@ -156,10 +158,19 @@ def _serve(supervisor: Supervisor, config: Config, *, split: bool, greeting: str
     supervisor.say(f"ready in {time.monotonic() - began:.1f} s: {config.url}")
     if config.gateway_url != config.url:
         supervisor.say(f"gateway: {config.gateway_url}")
-    for line in greeting.splitlines():
-        supervisor.say(line)
+    _tell_how_to_sign_in(supervisor, config)
     supervisor.say("Ctrl-C stops it; everything is kept.")
     return supervisor.run()
+
+
+def _tell_how_to_sign_in(supervisor: Supervisor, config: Config) -> None:
+    note = first_note_path(config)
+    if note.exists():
+        for line in note.read_text(encoding="utf-8").splitlines():
+            supervisor.say(line)
+        note.unlink()
+    elif (config.data / "demo-passwords.txt").exists():
+        supervisor.say(f"who can sign in: {config.data / 'demo-passwords.txt'}")
 
 
 def _is_ready(config: Config, *, split: bool) -> bool:

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
-from portal.keys import write_atomically
+from portal.keys import first_note_path, write_atomically
 from tenants.principals import SYSTEM
 from tenants.queries import tenants
 from tenants.rules import Role, Tier
@@ -26,7 +26,7 @@ _NOT_SERVED: Final = ("rest_framework/*", "guardian/*", "*.map")
 
 
 class Command(BaseCommand):
-    """Migrates, collects static files and fills an empty installation; prints how to sign in."""
+    """Migrates, collects static files and fills an empty installation."""
 
     help = "Bring database and static files up to date. The first time, load the demo estate or make an administrator."
     requires_system_checks = []
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         """Does what is missing."""
         migrate()
         collect_static()
-        self.stdout.write(first_start(empty=options["empty"]) or sign_in_hint())
+        first_start(empty=options["empty"])
 
 
 def migrate() -> None:
@@ -59,33 +59,30 @@ def collect_static() -> None:
     write_atomically(marker, current.encode("ascii"), mode=0o644)
 
 
-def first_start(*, empty: bool) -> str:
-    """Fills an installation without a platform. Returns how to sign in, nothing when it was filled before."""
+@transaction.atomic
+def first_start(*, empty: bool) -> None:
+    """Fills an installation without a platform, and leaves a note that `up` shows once it is ready."""
     with tenant_scope(ALL):
         if tenants(SYSTEM).exists():
-            return ""
+            return
     if not empty and "load_demo" in get_commands():
         words = StringIO()
         call_command("load_demo", stdout=words)
-        return words.getvalue().strip()
-    return make_administrator()
+        note = words.getvalue().strip()
+    else:
+        note = make_administrator()
+    # Written inside the transaction: an account whose password nobody was told does not come to be.
+    write_atomically(first_note_path(settings.HANSE), f"{note}\n".encode(), mode=0o600)
 
 
-@transaction.atomic
 def make_administrator() -> str:
-    """Makes the platform and its first administrator. Returns the only text in which the password ever stands."""
+    """Makes the platform and its first administrator. Returns how to sign in."""
     password = secrets.token_urlsafe(12)
     with tenant_scope(ALL):
         platform = create_tenant(actor=SYSTEM, tier=Tier.PLATFORM, slug="platform", name="Platform")
         person = add_person(actor=SYSTEM, email=ADMIN_EMAIL, name="Administrator", handle="admin", password=password)
         give_role(actor=SYSTEM, person=person, tenant=platform, role=Role.PLATFORM_ADMIN)
-    return f"sign in as {ADMIN_EMAIL} with the password {password} (shown once: change it after signing in)"
-
-
-def sign_in_hint() -> str:
-    """Returns where the demo estate's passwords are, when there is one."""
-    passwords = settings.HANSE.data / "demo-passwords.txt"
-    return f"how to sign in: {passwords}" if passwords.exists() else "sign in with your account"
+    return f"sign in as {ADMIN_EMAIL} with the password {password}\nit is shown once: change it after signing in"
 
 
 def _static_digest() -> str:
