@@ -7,8 +7,8 @@ from typing import Final
 from uuid import UUID
 
 import orjson
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import JSONObject
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import JSONObject, StrIndex, Substr, TruncHour
 
 from audit.merkle import inclusion_proof as merkle_path
 from audit.models import Checkpoint, Event, Leaf, Payload, Stream
@@ -211,3 +211,21 @@ def _opened(uid: UUID, leaf: dict[str, object]) -> Opened | None:
 
 def _first_checkpoint_over(stream: int, index: int) -> Checkpoint | None:
     return Checkpoint.objects.filter(stream=stream, size__gt=index).order_by("size").first()
+
+
+def calls_by_server(scopes: Scopes, since: datetime) -> dict[str, int]:
+    """Returns how many calls were tried on each server since a moment, by the part of the object before its slash."""
+    events = _within(Event.objects.filter(kind__in=(Kind.INTENT, Kind.DENIED), at__gte=since), scopes)
+    # Ids are UUIDv7, so the moment bounds them too, and their index spares a walk through the whole log.
+    floor = UUID(int=int(since.timestamp() * 1000) << 80)
+    server = Substr("object", 1, StrIndex("object", Value("/")) - 1)
+    rows = events.filter(uid__gte=floor).annotate(server=server).order_by().values_list("server")
+    return dict(rows.annotate(n=Count("pk")))
+
+
+def calls_by_hour(scopes: Scopes, server: str, since: datetime) -> dict[datetime, int]:
+    """Returns how many calls were tried on one server in each hour since a moment; hours without any are absent."""
+    floor = UUID(int=int(since.timestamp() * 1000) << 80)
+    events = Event.objects.filter(kind__in=(Kind.INTENT, Kind.DENIED), uid__gte=floor, at__gte=since)
+    events = _within(events, scopes).filter(object__startswith=f"{server}/")
+    return dict(events.annotate(hour=TruncHour("at")).order_by().values_list("hour").annotate(n=Count("pk")))

@@ -68,7 +68,13 @@ def erase_payload(*, uid: UUID, person: UUID, reason: str) -> Event:
 
 def _write(stream: Stream, row: records.Row) -> Event:
     values = {name: row[name] for name in EVENT_FIELDS}
-    event = Event(uid=UUID(str(row["uid"])), stream=stream, scope=stream.scope, at=datetime.fromisoformat(str(row["at"])), **values)
+    event = Event(
+        uid=UUID(str(row["uid"])),
+        stream=stream,
+        scope=stream.scope,
+        at=datetime.fromisoformat(str(row["at"])),
+        **values,
+    )
     event.save(force_insert=True)
     event.refresh_from_db()
     body = str(row["body"])

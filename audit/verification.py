@@ -74,13 +74,15 @@ def verify_stream(
 def _replay(report: Report, size: int, heads: Iterator[Head], outside: dict[int, Head]) -> None:
     """Walks the leaves once, and at each signed size compares the root."""
     tree = Tree()
+    expected = 0
     head = next(heads, None)
     leaves = Leaf.objects.filter(stream=report.stream, index__lt=size).select_related("event").order_by("index")
     rows = leaves.iterator(chunk_size=CHUNK)
     while chunk := list(islice(rows, CHUNK)):
         payloads = Payload.objects.in_bulk([row.event.uid for row in chunk])
         for row in chunk:
-            _check_leaf(report, tree.size, row, payloads.get(row.event.uid))
+            _check_leaf(report, expected, row, payloads.get(row.event.uid))
+            expected = row.index + 1  # so that one gap is one finding
             _check_tiles(report, tree, leaf_hash(row.event.leaf.encode()))
             while head is not None and head.size <= tree.size:
                 _check_root(report, tree, head, "checkpoint")

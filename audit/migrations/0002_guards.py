@@ -41,7 +41,7 @@ FREEZE = "\n".join(
     ]
 )
 THAW = "\n".join(
-    f"DROP TRIGGER {name} ON {table};"
+    f"DROP TRIGGER IF EXISTS {name} ON {table};"
     for table in (*FROZEN, "audit_payload")
     for name in ("audit_append_only", "audit_no_truncate")
 )
