@@ -142,3 +142,10 @@ def delegations_reaching(principal: Principal, server: Server) -> QuerySet[Deleg
     groups = ToolGroup.objects.filter(tools__server=server).values_list("slug", flat=True).distinct()
     rows = delegations(principal).filter(revoked_at=None, not_before__lte=clock.now(), not_after__gt=clock.now())
     return rows.filter(tool_groups__overlap=list(groups))
+
+
+def changes_of(server: Server) -> list[Model]:
+    """Returns the changes of a server and of its tools together, newest first, at most 200. The principal sees it."""
+    own = server.history.select_related("history_user").order_by("-history_date")[:100]
+    tools = Tool.history.filter(server=server).select_related("history_user").order_by("-history_date")[:100]
+    return sorted([*own, *tools], key=lambda row: row.history_date, reverse=True)

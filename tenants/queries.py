@@ -1,5 +1,6 @@
 """Reads of tenants, people, agents and delegations, each already limited to the principal."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -7,7 +8,8 @@ from django.core.exceptions import ValidationError
 from django.db.models import Count, Model, Prefetch, Q, QuerySet
 
 from kernel import clock
-from kernel.errors import NotFound
+from kernel.errors import Invalid, NotFound
+from tenants.authority import require_keeper
 from tenants.models import Agent, Delegation, DomainMembership, Membership, Person, Tenant
 from tenants.principals import Principal
 from tenants.rules import Role, Tier
@@ -47,6 +49,28 @@ def reach_of(team: Tenant) -> frozenset[int]:
     domains = DomainMembership.objects.filter(team=team).values_list("domain_id", flat=True)
     platform = Tenant.objects.filter(tier=Tier.PLATFORM).values_list("pk", flat=True)
     return frozenset({team.pk, *domains, *platform})
+
+
+def reaches_of(team_ids: set[int]) -> dict[int, frozenset[int]]:
+    """Returns `reach_of` for several teams at once: two queries."""
+    platform = _platform_ids()
+    reaches = {team: {team, *platform} for team in team_ids}
+    for team, domain in DomainMembership.objects.filter(team__in=team_ids).values_list("team_id", "domain_id"):
+        reaches[team].add(domain)
+    return {team: frozenset(reach) for team, reach in reaches.items()}
+
+
+def roles_in(principal: Principal, tenant_ids: set[int]) -> dict[tuple[int, int], frozenset[str]]:
+    """Returns the roles held in visible tenants by (person, tenant): one query."""
+    held: dict[tuple[int, int], set[str]] = {}
+    rows = Membership.objects.visible_to(principal).filter(tenant__in=tenant_ids)
+    for person, tenant, role in rows.values_list("person_id", "tenant_id", "role"):
+        held.setdefault((person, tenant), set()).add(role)
+    return {key: frozenset(roles) for key, roles in held.items()}
+
+
+def _platform_ids() -> list[int]:
+    return list(Tenant.objects.filter(tier=Tier.PLATFORM).values_list("pk", flat=True))
 
 
 def memberships(principal: Principal, tenant: Tenant | None = None) -> QuerySet[Membership]:
@@ -119,6 +143,39 @@ def keepers_of(tenant: Tenant) -> QuerySet[Person]:
     """Returns who can give roles in this tenant: its leads or stewards, else the platform admins."""
     roles = [Role.TEAM_LEAD, Role.DOMAIN_STEWARD, Role.PLATFORM_ADMIN]
     return Person.objects.filter(memberships__tenant=tenant, memberships__role__in=roles).distinct()
+
+
+def domains_of(principal: Principal, team: Tenant) -> QuerySet[Tenant]:
+    """Returns the visible domains that a team is in."""
+    return Tenant.objects.visible_to(principal).filter(team_links__team=team).order_by("slug")
+
+
+def teams_in(principal: Principal, node: Tenant) -> QuerySet[Tenant]:
+    """Returns the visible teams below a domain, or all that are visible below the platform."""
+    rows = Tenant.objects.visible_to(principal).filter(tier=Tier.TEAM)
+    return (rows if node.tier == Tier.PLATFORM else rows.filter(domain_links__domain=node)).order_by("slug")
+
+
+def person_to_admit(principal: Principal, tenant: Tenant, who: str) -> Person:
+    """Returns anybody by exact handle or address, for who may give them a role here; nobody else can ask."""
+    require_keeper(principal, tenant, "give roles")
+    found = Person.objects.filter(Q(handle=who.strip()) | Q(email__iexact=who.strip())).first()
+    if found is None:
+        raise Invalid("There is nobody of that name.", errors={"person": ["Nobody has this handle or address."]})
+    return found
+
+
+def ids_of_role(role: str) -> QuerySet[Membership, int]:
+    """Returns who holds a role anywhere, as a subquery: it shows nothing by itself."""
+    return Membership.objects.filter(role=role).order_by().values_list("person", flat=True)
+
+
+def roles_of(principal: Principal, people: Iterable[Person]) -> dict[int, list[Membership]]:
+    """Returns the visible roles of some people by person: one query for a page of them."""
+    held: dict[int, list[Membership]] = {}
+    for row in memberships(principal).filter(person__in=[person.pk for person in people]):
+        held.setdefault(row.person_id, []).append(row)
+    return held
 
 
 def names_of_people(uids: set[str]) -> dict[str, Person]:

@@ -5,7 +5,7 @@ is who acts, `aud` is the one resource it works at (RFC 8707), `dlg` the delegat
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -26,14 +26,15 @@ DEFAULT_MINUTES: Final = 15
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who signs: the public base URL, which is `iss`, and the private key (Ed25519)."""
+    """Who signs: the public base URL, which is `iss`, and the private key (Ed25519). The gateway may be elsewhere."""
 
     base_url: str
-    key: OKPKey
+    key: OKPKey = field(repr=False)
+    gateway_url: str = ""
 
     def resource_of(self, team_slug: str) -> str:
         """Returns the canonical URI of a team's MCP resource, the only audience its tokens have."""
-        return f"{self.base_url}/mcp/{team_slug}"
+        return f"{self.gateway_url or self.base_url}/mcp/{team_slug}"
 
 
 def mint_token(

@@ -1,0 +1,73 @@
+"""Looks at a server through the official SDK, and takes in what it shows.
+
+A probe goes through the gateway like everything else: only there can the server's credential be opened. How to get
+there is registered from above (`open_route`), because the registry knows no gateway.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
+
+from mcp import Client
+from mcp.client import Transport
+
+from kernel.errors import DomainError, Unavailable
+from registry.models import Server
+from registry.rules import MAX_TOOLS
+from registry.surfaces import Shown
+
+SECONDS: Final = 20.0
+MAX_PAGES: Final = 20
+
+Route = Callable[[Server], AbstractAsyncContextManager[Transport]]
+_routes: list[Route] = []
+
+
+def register_route(route: Route) -> None:
+    """Says how a server is reached. Called once, from `AppConfig.ready()` of the composition root."""
+    _routes[:] = [route]
+
+
+def probe(server: Server) -> Shown:
+    """Returns what the server shows now, or why it does not. Never raises for what a server does."""
+    if not _routes:
+        raise Unavailable("No way to the gateway is registered, so nothing can be probed.")
+    return asyncio.run(_probe(server, _routes[0]))
+
+
+async def _probe(server: Server, route: Route) -> Shown:
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(SECONDS), route(server) as transport:
+            return await look(transport)
+    except Exception as error:  # noqa: BLE001 - whatever a hostile server provokes is the probe's finding
+        took = int((time.monotonic() - began) * 1000)
+        return Shown(ok=False, error=_reason(error), duration_ms=took)
+
+
+async def look(target: Any) -> Shown:
+    """Returns what a server shows over any transport of the SDK: all pages of its tools, up to a limit."""
+    began = time.monotonic()
+    tools: list[dict[str, Any]] = []
+    async with Client(target, read_timeout_seconds=SECONDS) as client:
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            page = await client.list_tools(cursor=cursor)
+            tools += [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in page.tools]
+            cursor = page.next_cursor
+            if cursor is None or len(tools) >= MAX_TOOLS:
+                break
+        protocol = str(client.protocol_version)
+    return Shown(ok=True, protocol=protocol, tools=tools, duration_ms=int((time.monotonic() - began) * 1000))
+
+
+def _reason(error: BaseException) -> str:
+    """Returns one short line; groups are opened, because the first cause inside is what a person can act on."""
+    while isinstance(error, BaseExceptionGroup) and error.exceptions:
+        error = error.exceptions[0]
+    if isinstance(error, TimeoutError):
+        return f"No answer within {SECONDS:.0f} s."
+    text = error.message if isinstance(error, DomainError) else str(error)
+    return f"{type(error).__name__}: {text}".replace("\n", " ")[:300]
