@@ -7,6 +7,7 @@ from typing import Any
 from django import template
 from django.template import Context
 from django.urls import reverse
+from django.utils.html import format_html
 
 from kernel.clock import now
 from portal.parts import charts, diff, marks, moments, navigation
@@ -70,8 +71,9 @@ def humanly(word: object) -> str:
 
 @register.filter
 def count_of(number: int, word: str) -> str:
-    """Returns `1 tool` or `3 tools`."""
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+    """Returns `1 tool`, `3 tools` or `2 people`."""
+    plural = "people" if word == "person" else f"{word}s"
+    return f"{number:,} {word if number == 1 else plural}"
 
 
 @register.simple_tag
@@ -98,3 +100,18 @@ def theme(context: Context) -> str:
     """Returns the theme that the cookie asks for: `light`, `dark`, or empty for the system's."""
     chosen = context["request"].COOKIES.get("theme", "")
     return chosen if chosen in {"light", "dark"} else ""
+
+
+@register.simple_tag
+def column(page: Any, name: str, css: str = "") -> str:
+    """Returns a heading that sorts its list; the present order is said aloud and drawn."""
+    sort = page.sorts[name]
+    mark = marks.icon(sort["symbol"]) if sort["symbol"] else ""
+    return format_html(
+        '<th scope="col" class="{}" aria-sort="{}"><a href="{}">{}{}</a></th>',
+        css,
+        sort["aria"],
+        sort["url"],
+        sort["label"],
+        mark,
+    )

@@ -112,6 +112,7 @@
 
   document.addEventListener("htmx:afterSwap", (event) => {
     if (palette?.contains(event.target)) choose(options().length ? 0 : -1);
+    else openDialog(event.target.closest("dialog"));
   });
   // A refusal is a page of its own or a fragment for the same place: it is always shown, never swallowed.
   document.addEventListener("htmx:beforeSwap", (event) => {

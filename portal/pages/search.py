@@ -1,0 +1,96 @@
+"""The palette's search: everything one sees by name, and where one can go. A fragment of options."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from portal.pages.screens import principal_of, screen
+from portal.parts.navigation import PLACES
+from registry import queries as registry
+from tenants import queries as tenants
+
+EACH = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One option of the palette."""
+
+    name: str
+    hint: str
+    symbol: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Options of one kind."""
+
+    title: str
+    hits: list[Hit]
+
+
+ACTIONS = (
+    ("Register a server", "catalog", "server_new"),
+    ("Delegate to an agent", "delegation", "delegation_new"),
+    ("Register an agent", "agent", "agent_new"),
+    ("Delegations", "delegation", "delegations"),
+    ("People", "person", "people"),
+    ("Style guide", "info", "styleguide"),
+)
+
+
+@screen("GET")
+def search(request: HttpRequest) -> HttpResponse:
+    """Returns what fits the words, by kind; without words, the places and actions."""
+    words = request.GET.get("q", "").strip()[:100]
+    groups = [Group("Go to", _places(words))]
+    if words:
+        groups = [*_found(request, words), *groups]
+    context = {"groups": [group for group in groups if group.hits], "words": words}
+    return render(request, "pages/search/options.html", context)
+
+
+def _places(words: str) -> list[Hit]:
+    hits = [Hit(place.name, f"g {place.key}", place.symbol, place.url) for place in PLACES]
+    hits += [Hit(name, "", symbol, reverse(route)) for name, symbol, route in ACTIONS]
+    return [hit for hit in hits if words.lower() in hit.name.lower()]
+
+
+def _found(request: HttpRequest, words: str) -> list[Group]:
+    principal = principal_of(request)
+    servers = _named(registry.servers(principal), words, "slug", "name")
+    tools = _named(registry.tools(principal), words, "name", "title")
+    agents = _named(tenants.agents(principal), words, "slug", "name")
+    nodes = _named(tenants.tenants(principal), words, "slug", "name")
+    people = _named(tenants.people(principal), words, "handle", "name", "email")
+    return [
+        Group(
+            "Servers", [Hit(row.name, row.owner.name, "catalog", reverse("server", args=[row.slug])) for row in servers]
+        ),
+        Group("Tools", [Hit(row.name, row.server.name, "tool", _tool_url(row)) for row in tools]),
+        Group(
+            "Teams and domains",
+            [Hit(row.name, row.tier, row.tier, reverse("tenant", args=[row.slug])) for row in nodes],
+        ),
+        Group("Agents", [Hit(row.name, row.home.name, "agent", reverse("agent", args=[row.slug])) for row in agents]),
+        Group("People", [Hit(row.name, row.email, "person", f"{reverse('people')}?q={row.handle}") for row in people]),
+    ]
+
+
+def _named(rows: QuerySet[Any], words: str, *fields: str) -> QuerySet[Any]:
+    """Every word must begin or stand inside one of the names."""
+    for word in words.split()[:4]:
+        condition = Q()
+        for name in fields:
+            condition |= Q(**{f"{name}__icontains": word})
+        rows = rows.filter(condition)
+    return rows[:EACH]
+
+
+def _tool_url(row: Any) -> str:
+    return f"{reverse('server', args=[row.server.slug])}?q={row.name}"

@@ -1,0 +1,241 @@
+"""One server: its tools, who can call them, its probes, its changes, its credential, and its life."""
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from kernel.errors import NotFound
+from kernel.secrets import Secret
+from portal import keyring, trails
+from portal.pages.screens import principal_of, screen, show, submit
+from registry import callers, services
+from registry import queries as registry
+from registry.addresses import AddressPolicy
+from registry.models import Server
+from registry.tasks import probe_server
+from tenants import authority
+from tenants import queries as tenants
+from tenants.principals import Principal
+from tenants.rules import Effect, Sensitivity
+
+TABS = ("tools", "callers", "probes", "changes", "credential")
+NAMES = {
+    "tools": "Tools",
+    "callers": "Who can call",
+    "probes": "Probes",
+    "changes": "Changes",
+    "credential": "Credential",
+}
+
+
+class ServerForm(forms.Form):
+    """A new server."""
+
+    owner = forms.ChoiceField(label="Owner", help_text="Who answers for it: a team, a domain or the platform.")
+    name = forms.CharField(max_length=120, help_text="As people call it.")
+    slug = forms.SlugField(
+        label="Short name",
+        max_length=48,
+        help_text="In addresses and tool names: a-z, 0-9 and hyphens. It never changes.",
+    )
+    summary = forms.CharField(max_length=400, required=False, widget=forms.Textarea(attrs={"rows": 2}))
+    url = forms.CharField(
+        label="Address", max_length=2048, required=False, help_text="Of its MCP endpoint over streamable HTTP."
+    )
+    command = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="For a stdio server instead: one word per line. Only platform admins start processes on this host.",
+    )
+
+    def __init__(self, principal: Principal, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.owners = {node.slug: node for node in tenants.tenants(principal)}
+        self.fields["owner"].choices = [(slug, node.name) for slug, node in self.owners.items()]  # type: ignore[attr-defined]
+
+
+class CredentialForm(forms.Form):
+    """What the gateway shows to the upstream. The value is never rendered back, not even after an error."""
+
+    kind = forms.ChoiceField(choices=[("bearer", "Bearer token"), ("header", "Header"), ("basic", "Basic")])
+    header = forms.CharField(
+        max_length=64, required=False, help_text="For the kind Header: its name, such as X-Api-Key."
+    )
+    value = forms.CharField(
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        strip=False,
+        help_text="For Basic: user:password, encoded in base64.",
+    )
+
+
+class ReasonForm(forms.Form):
+    """Why something was done; it stands in the log."""
+
+    reason = forms.CharField(max_length=200)
+
+
+@screen("GET", "POST")
+def register(request: HttpRequest) -> HttpResponse:
+    """Registers a server as a draft."""
+    principal = principal_of(request)
+    form = ServerForm(principal, request.POST or None, initial={"owner": request.GET.get("owner", "")})
+
+    def act(data: dict[str, str]) -> Server:
+        return services.register_server(
+            actor=principal,
+            owner=form.owners[data["owner"]],
+            slug=data["slug"],
+            name=data["name"],
+            summary=data["summary"],
+            url=data["url"],
+            command=data["command"].split("\n") if data["command"] else (),
+            addresses=AddressPolicy(settings.HANSE.upstream_allow),
+        )
+
+    if request.method == "POST" and (server := submit(form, act)) is not None:
+        messages.success(request, f"{server.name} is registered as a draft. Probe it, approve its tools, activate it.")
+        return redirect("server", server.slug)
+    trail = trails.plain(("Catalog", reverse("catalog")), ("Register", ""))
+    return show(request, "pages/server/new.html", {"section": "catalog", "trail": trail}, form=form)
+
+
+@screen("GET")
+def detail(request: HttpRequest, slug: str, tab: str = "tools") -> HttpResponse:
+    """Shows one tab of a server."""
+    if tab not in TABS:
+        raise NotFound("There is no such tab.")
+    principal = principal_of(request)
+    server = registry.server_by_slug(principal, slug)
+    return _render(request, server, tab, {})
+
+
+@screen("POST")
+def set_status(request: HttpRequest, slug: str, act: str) -> HttpResponse:
+    """Activates, quarantines or retires a server."""
+    principal = principal_of(request)
+    server = registry.server_by_slug(principal, slug)
+    reason = request.POST.get("reason", "")
+    if act == "activate":
+        services.activate_server(actor=principal, server=server)
+    elif act == "quarantine":
+        services.quarantine_server(actor=principal, server=server, reason=reason)
+    else:
+        services.retire_server(actor=principal, server=server, reason=reason)
+    done = {"activate": "is active", "quarantine": "is quarantined", "retire": "is retired"}[act]
+    messages.success(request, f"{server.name} {done}.")
+    return redirect("server", slug)
+
+
+@screen("POST")
+def probe_now(request: HttpRequest, slug: str) -> HttpResponse:
+    """Asks the worker to look at a server now."""
+    principal = principal_of(request)
+    server = registry.server_by_slug(principal, slug)
+    authority.require_keeper(principal, server.owner, "probe servers")
+    transaction.on_commit(lambda: probe_server.delay(server.pk))
+    messages.success(request, f"A probe of {server.name} is on its way. Its answer appears here.")
+    return redirect("server_tab", slug, "probes")
+
+
+@screen("POST")
+def set_credential(request: HttpRequest, slug: str) -> HttpResponse:
+    """Seals a credential for the gateway. It leaves this process only sealed."""
+    principal = principal_of(request)
+    server = registry.server_by_slug(principal, slug)
+    form = CredentialForm(request.POST)
+
+    def act(data: dict[str, str]) -> object:
+        key = keyring.sealing_key()
+        return services.set_credential(
+            actor=principal,
+            server=server,
+            kind=data["kind"],
+            header=data["header"],
+            value=Secret(data["value"].encode()),
+            public_key=key.public,
+            key_id=key.key_id,
+        )
+
+    if submit(form, act) is None:
+        return _render(request, server, "credential", {}, form)
+    messages.success(request, "The credential is sealed. Nobody can read it again here.")
+    return redirect("server_tab", slug, "credential")
+
+
+@screen("POST")
+def remove_credential(request: HttpRequest, slug: str) -> HttpResponse:
+    """Removes the credential."""
+    principal = principal_of(request)
+    services.remove_credential(actor=principal, server=registry.server_by_slug(principal, slug))
+    messages.success(request, "The credential is gone. Calls go upstream without one.")
+    return redirect("server_tab", slug, "credential")
+
+
+def _render(
+    request: HttpRequest, server: Server, tab: str, extra: dict[str, object], form: forms.Form | None = None
+) -> HttpResponse:
+    principal = principal_of(request)
+    counts = registry.tool_counts(principal, [server]).get(server.pk, {})
+    context = {
+        "section": "catalog",
+        "server": server,
+        "tab": tab,
+        "tabs": [_tab(server, name, tab, counts) for name in TABS if name != "credential" or server.url],
+        "counts": counts,
+        "keeps": authority.keeps(principal, server.owner),
+        "trail": trails.under(server.owner, *trails.plain((server.name, ""))),
+        **_CONTENTS[tab](request, principal, server),
+        **extra,
+    }
+    status = 422 if form is not None else 200
+    return render(request, "pages/server/page.html", context | ({"form": form} if form else {}), status=status)
+
+
+def _tab(server: Server, name: str, here: str, counts: dict[str, int]) -> dict[str, object]:
+    url = reverse("server", args=[server.slug]) if name == "tools" else reverse("server_tab", args=[server.slug, name])
+    waiting = counts.get("waiting", 0)
+    count = waiting or counts.get("approved", 0) if name == "tools" else 0
+    tone = "note" if waiting and name == "tools" else ""
+    return {"name": NAMES[name], "url": url, "here": name == here, "count": count, "tone": tone}
+
+
+def _tools(request: HttpRequest, principal: Principal, server: Server) -> dict[str, object]:
+    rows = registry.tools(principal).filter(server=server)
+    state = request.GET.get("state", "")
+    if state == "waiting":
+        rows = rows.filter(state__in=registry.WAITING)
+    if words := request.GET.get("q", "").strip():
+        rows = rows.filter(name__icontains=words)
+    order = {"changed": 0, "new": 1, "missing": 2, "approved": 3, "rejected": 4}
+    tools = sorted(rows[:500], key=lambda tool: (order.get(tool.state, 9), tool.name))
+    return {"tools": tools, "state": state, "q": words, "effects": list(Effect), "sensitivities": list(Sensitivity)}
+
+
+def _callers(request: HttpRequest, principal: Principal, server: Server) -> dict[str, object]:
+    return {"callers": callers.callers_of(principal, server)}
+
+
+def _probes(request: HttpRequest, principal: Principal, server: Server) -> dict[str, object]:
+    probes = list(registry.probes(principal, server)[:50])
+    return {"probes": probes, "durations": [probe.duration_ms for probe in reversed(probes)]}
+
+
+def _changes(request: HttpRequest, principal: Principal, server: Server) -> dict[str, object]:
+    return {"changes": registry.changes_of(server)[:100]}
+
+
+def _credential(request: HttpRequest, principal: Principal, server: Server) -> dict[str, object]:
+    return {"credential": registry.credential_of(principal, server), "form": CredentialForm()}
+
+
+_CONTENTS = {
+    "tools": _tools,
+    "callers": _callers,
+    "probes": _probes,
+    "changes": _changes,
+    "credential": _credential,
+}

@@ -1,0 +1,115 @@
+"""The tier tree, and the page of one tenant: a team, a domain or the platform."""
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from kernel.errors import Invalid
+from portal.pages import trails
+from portal.pages.screens import principal_of, screen, submit
+from portal.parts.navigation import Crumb
+from registry import queries as registry
+from tenants import authority, services
+from tenants import queries as tenants
+from tenants.models import Membership, Tenant
+from tenants.principals import Principal
+from tenants.rules import ROLES_OF_TIER, Role, Tier
+
+SHOWN = 50
+
+
+class RoleForm(forms.Form):
+    """A role for somebody."""
+
+    person = forms.CharField(max_length=254, help_text="Their handle or address.")
+    role = forms.ChoiceField()
+
+    def __init__(self, tenant: Tenant, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        roles = sorted(ROLES_OF_TIER[Tier(tenant.tier)])
+        self.fields["role"].choices = [(role, role.replace("_", " ").capitalize()) for role in roles]  # type: ignore[attr-defined]
+
+
+@screen("GET")
+def teams(request: HttpRequest) -> HttpResponse:
+    """Shows the federation as a tree: the platform, its domains, and under each the teams that are in it."""
+    principal = principal_of(request)
+    nodes = list(tenants.tenant_tree(principal))
+    by_tier = {tier: [node for node in nodes if node.tier == tier] for tier in ("platform", "domain", "team")}
+    context = {
+        "section": "teams",
+        "platform": next(iter(by_tier["platform"]), None),
+        "domains": by_tier["domain"],
+        "free": [node for node in by_tier["team"] if not node.seen_domains],  # type: ignore[attr-defined]
+        "total": len(by_tier["team"]),
+        "people": {node.pk: node.people for node in nodes},  # type: ignore[attr-defined]
+        "mine": set(principal.access.roles),
+    }
+    return render(request, "pages/teams/tree.html", context)
+
+
+@screen("GET")
+def tenant(request: HttpRequest, slug: str) -> HttpResponse:
+    """Shows one tenant: who is in it, what it owns, what it is part of."""
+    principal = principal_of(request)
+    node = tenants.tenant_by_slug(principal, slug)
+    return _render(request, principal, node, RoleForm(node))
+
+
+@screen("POST")
+def give_role(request: HttpRequest, slug: str) -> HttpResponse:
+    """Gives a person a role in a tenant."""
+    principal = principal_of(request)
+    node = tenants.tenant_by_slug(principal, slug)
+    form = RoleForm(node, request.POST)
+
+    def act(data: dict[str, str]) -> Membership:
+        person = tenants.person_to_admit(principal, node, data["person"])
+        return services.give_role(actor=principal, person=person, tenant=node, role=Role(data["role"]))
+
+    if (membership := submit(form, act)) is None:
+        return _render(request, principal, node, form, status=422)
+    messages.success(request, f"{membership.person.name} has the role now.")
+    return redirect("tenant", slug)
+
+
+@screen("POST")
+def take_role(request: HttpRequest, slug: str) -> HttpResponse:
+    """Takes a role away from a person."""
+    principal = principal_of(request)
+    node = tenants.tenant_by_slug(principal, slug)
+    person = tenants.person_by_handle(principal, request.POST.get("person", ""))
+    role = request.POST.get("role", "")
+    if role not in list(Role):
+        raise Invalid("There is no such role.", errors={"role": ["Unknown."]})
+    services.take_role(actor=principal, person=person, tenant=node, role=Role(role))
+    messages.success(request, f"{person.name} has the role no longer.")
+    return redirect("tenant", slug)
+
+
+def _render(
+    request: HttpRequest, principal: Principal, node: Tenant, form: RoleForm, status: int = 200
+) -> HttpResponse:
+    linked = tenants.domains_of(principal, node) if node.tier == Tier.TEAM else tenants.teams_in(principal, node)
+    context = {
+        "section": "teams",
+        "node": node,
+        "form": form,
+        "linked": linked,
+        "members": list(tenants.memberships(principal, node)[:SHOWN]),
+        "agents": list(tenants.agents(principal).filter(home=node)[:SHOWN]),
+        "servers": list(registry.servers(principal).filter(owner=node)[:SHOWN]),
+        "keeps": authority.keeps(principal, node),
+        "trail": [Crumb("Teams", reverse("teams")), *_above(node, linked), Crumb(node.name, "", node.tier)],
+    }
+    return render(request, "pages/teams/tenant.html", context, status=status)
+
+
+def _above(node: Tenant, linked: object) -> list[Crumb]:
+    """A team that is in one domain hangs below it; in several, no single path would be true."""
+    domains = list(linked) if node.tier == Tier.TEAM else []  # type: ignore[call-overload]
+    if len(domains) != 1:
+        return []
+    return trails.under(domains[0])[1:]

@@ -1,0 +1,87 @@
+"""Who can call a server's tools, answered with the very rules that decide each call."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from kernel import clock
+from registry import queries
+from registry.models import Server, Tool
+from tenants.decisions import AgentFacts, Context, DelegationFacts, PersonFacts, ToolFacts, decide
+from tenants.models import Delegation
+from tenants.principals import Principal
+from tenants.queries import reaches_of, roles_in
+
+MAX_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One delegation: the tools it opens, and for the others every reason that stands against them."""
+
+    delegation: Delegation
+    allowed: list[Tool]
+    refused: list[tuple[Tool, tuple[str, ...]]]
+
+
+def callers_of(principal: Principal, server: Server) -> list[Caller]:
+    """Returns who can call what, as far as the principal sees it; the widest first. Six queries, whatever the size."""
+    tools = list(queries.tools(principal).filter(server=server, state="approved").prefetch_related("groups"))
+    found = list(queries.delegations_reaching(principal, server)[:MAX_SHOWN])
+    roles = roles_in(principal, {row.team_id for row in found})
+    reaches = reaches_of({row.team_id for row in found})
+    callers = [_caller(row, tools, roles, reaches[row.team_id]) for row in found]
+    return sorted(callers, key=lambda caller: -len(caller.allowed))
+
+
+def _caller(
+    row: Delegation,
+    tools: Iterable[Tool],
+    roles: Mapping[tuple[int, int], frozenset[str]],
+    reach: frozenset[int],
+) -> Caller:
+    held = {row.team_id: roles.get((row.person_id, row.team_id), frozenset())}
+    person = PersonFacts(row.person_id, str(row.person.uid), row.person.is_active, row.person.clearance, held)
+    agent, context = _agent(row), Context(row.team_id, reach, clock.now().timestamp())
+    delegation = _delegation(row)
+    answers: dict[bool, list[tuple[Tool, tuple[str, ...]]]] = defaultdict(list)
+    for tool in tools:
+        decision = decide(person, agent, delegation, _tool(tool), context)
+        answers[decision.allow].append((tool, decision.reasons))
+    return Caller(row, [tool for tool, _ in answers[True]], answers[False])
+
+
+def _agent(row: Delegation) -> AgentFacts:
+    agent = row.agent
+    return AgentFacts(
+        id=agent.pk,
+        uid=str(agent.uid),
+        active=agent.status == "active",
+        sponsor_active=agent.sponsor.is_active,
+        home=agent.home_id,
+        profile=agent.profile,
+        risk=agent.risk,
+    )
+
+
+def _delegation(row: Delegation) -> DelegationFacts:
+    return DelegationFacts(
+        id=row.pk,
+        uid=str(row.uid),
+        person=row.person_id,
+        agent=row.agent_id,
+        team=row.team_id,
+        groups=frozenset(row.tool_groups),
+        effect=row.effect_ceiling,
+        sensitivity=row.sensitivity_ceiling,
+        not_before=row.not_before.timestamp(),
+        not_after=row.not_after.timestamp(),
+        revoked=row.revoked_at is not None,
+        depth=row.depth,
+        parent=_delegation(row.parent) if row.parent else None,
+    )
+
+
+def _tool(tool: Tool) -> ToolFacts:
+    groups = frozenset(group.slug for group in tool.groups.all())
+    return ToolFacts(str(tool.uid), tool.owner_id, tool.effect, tool.sensitivity, groups)
