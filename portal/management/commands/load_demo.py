@@ -6,7 +6,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from portal.demo.loading import load_estate
-from tenants.queries import platform_exists
+from tenants.principals import SYSTEM
+from tenants.queries import tenants
 from tenants.scope import ALL, tenant_scope
 
 
@@ -18,7 +19,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Loads everything or nothing."""
         with tenant_scope(ALL):
-            if platform_exists():
+            if tenants(SYSTEM).exists():
                 raise CommandError("This installation has tenants already; the demo estate goes into an empty one.")
             greeting = load_estate(settings.HANSE)
         self.stdout.write(greeting)
