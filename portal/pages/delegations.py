@@ -10,7 +10,8 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from kernel import clock
-from portal.pages import keyring, lists, trails
+from portal import keyring
+from portal.pages import lists, trails
 from portal.pages.lists import Facet, Listing, Sort
 from portal.pages.screens import principal_of, screen, show, submit
 from portal.parts.marks import EFFECTS, SENSITIVITIES

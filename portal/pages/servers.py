@@ -10,7 +10,8 @@ from django.urls import reverse
 
 from kernel.errors import NotFound
 from kernel.secrets import Secret
-from portal import keyring, trails
+from portal import keyring
+from portal.pages import trails
 from portal.pages.screens import principal_of, screen, show, submit
 from registry import callers, services
 from registry import queries as registry
