@@ -18,7 +18,7 @@ from typing import Final
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from audit import records
-from audit.merkle import FullTile, Tree, leaf_hash
+from audit.merkle import Tree, leaf_hash
 from audit.models import Mark
 from audit.notes import NoteError, Signer, open_checkpoint
 from audit.records import Actor, Log
@@ -45,6 +45,30 @@ class Waiting:
     id: int
     stream: int
     leaf: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A stream's public id and what its last checkpoint says; size 0 and no note before the first."""
+
+    uid: str
+    size: int
+    root: bytes
+    note: str
+
+
+@dataclass(slots=True)
+class Grown:
+    """What one pass adds to all trees, written with one statement a table."""
+
+    leaves: list[tuple[int, int, int, bytes]] = field(default_factory=list)
+    tiles: list[tuple[int, int, int, bytes]] = field(default_factory=list)
+    checkpoints: list[tuple[int, int, bytes, str]] = field(default_factory=list)
+
+    def write(self) -> None:
+        _insert(_LEAVES, self.leaves)
+        _insert(_TILES, self.tiles)
+        _insert(_CHECKPOINTS, self.checkpoints)
 
 
 @dataclass(slots=True)
@@ -100,36 +124,35 @@ class Sequencer:
         streams: dict[int, list[Waiting]] = defaultdict(list)
         for event in found:
             streams[event.stream].append(event)
-        heads = _read_heads(list(streams))
-        for stream, events in streams.items():
-            uid, size, root, note = heads[stream]
-            tree = self._tree(stream, uid, size, root, note)
+        grown = Grown()
+        for stream, head in _read_heads(list(streams)).items():
+            tree = self._tree(stream, head)
             if tree is not None:
-                self._grow(stream, uid, tree, events)
+                self._grow(grown, stream, head.uid, tree, streams[stream])
+        grown.write()
 
-    def _tree(self, stream: int, uid: str, size: int, root: bytes, note: str) -> Tree | None:
+    def _tree(self, stream: int, head: Signed) -> Tree | None:
         """Returns the stream's tree if it is the one signed last. Otherwise the stream halts: nothing more is signed."""
         tree = self.trees.get(stream)
-        if tree is not None and tree.size == size and (size == 0 or tree.root() == root):
+        if tree is not None and tree.size == head.size and (head.size == 0 or tree.root() == head.root):
             return tree
         try:
-            tree = load_tree(stream, size)
-            _check_signed(self.signer, uid, tree, note)
+            tree = load_tree(stream, head.size)
+            _check_signed(self.signer, head, tree)
         except ValueError:
             self.halted.add(stream)
-            log.exception("audit stream %s does not match its last checkpoint; it is not sequenced any more", uid)
+            log.exception("audit stream %s does not match its last checkpoint; it is not sequenced any more", head.uid)
             return None
         self.trees[stream] = tree
         return tree
 
-    def _grow(self, stream: int, uid: str, tree: Tree, events: Sequence[Waiting]) -> None:
-        first = tree.size
-        hashes = [leaf_hash(event.leaf.encode()) for event in events]
-        tiles = [tile for leaf in hashes for tile in tree.append(leaf)]
-        _insert_leaves(stream, first, [event.id for event in events], hashes)
-        _insert_tiles(stream, tiles)
+    def _grow(self, grown: Grown, stream: int, uid: str, tree: Tree, events: Sequence[Waiting]) -> None:
+        for event in events:
+            leaf = leaf_hash(event.leaf.encode())
+            grown.leaves.append((event.id, stream, tree.size, leaf))
+            grown.tiles += ((stream, tile.level, tile.index, tile.hashes) for tile in tree.append(leaf))
         root = tree.root()
-        _insert_checkpoint(stream, tree.size, root, self.signer.checkpoint(uid, tree.size, root))
+        grown.checkpoints.append((stream, tree.size, root, self.signer.checkpoint(uid, tree.size, root)))
 
 
 def sweep(*, limit: timedelta = OUTCOME_LIMIT, batch: int = SWEEP_BATCH) -> int:
@@ -213,6 +236,18 @@ FROM audit_stream s LEFT JOIN LATERAL (
   SELECT size, root, note FROM audit_checkpoint WHERE stream_id = s.id ORDER BY size DESC LIMIT 1) c ON true
 WHERE s.id = ANY(%s::bigint[])
 """
+_LEAVES: Final = """
+INSERT INTO audit_leaf (event_id, stream_id, index, hash)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bytea[])
+"""
+_TILES: Final = """
+INSERT INTO audit_tile (stream_id, level, index, hashes)
+SELECT * FROM unnest(%s::bigint[], %s::smallint[], %s::bigint[], %s::bytea[])
+"""
+_CHECKPOINTS: Final = """
+INSERT INTO audit_checkpoint (stream_id, size, root, note, at)
+SELECT *, now() FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[], %s::text[])
+"""
 
 
 def _unknown_row(
@@ -231,11 +266,11 @@ def _unknown_row(
     )
 
 
-def _check_signed(signer: Signer, uid: str, tree: Tree, note: str) -> None:
-    if not tree.size and not note:
+def _check_signed(signer: Signer, signed: Signed, tree: Tree) -> None:
+    if not tree.size and not signed.note:
         return
-    head = open_checkpoint(note, signer.verifier())
-    if (head.origin, head.size, head.root) != (signer.origin(uid), tree.size, tree.root()):
+    head = open_checkpoint(signed.note, signer.verifier())
+    if (head.origin, head.size, head.root) != (signer.origin(signed.uid), tree.size, tree.root()):
         raise NoteError("the last checkpoint is not of this tree")
 
 
@@ -245,38 +280,18 @@ def _find_waiting(low: int, batch: int, halted: list[int]) -> list[Waiting]:
         return [Waiting(*row) for row in cursor.fetchall()]
 
 
-def _read_heads(streams: list[int]) -> dict[int, tuple[str, int, bytes, str]]:
+def _read_heads(streams: list[int]) -> dict[int, Signed]:
     if not streams:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(_HEADS, [streams])
-        return {key: (uid, size, bytes(root or b""), note) for key, uid, size, root, note in cursor.fetchall()}
+        return {key: Signed(uid, size, bytes(root or b""), note) for key, uid, size, root, note in cursor.fetchall()}
 
 
-def _insert_leaves(stream: int, first: int, events: list[int], hashes: list[bytes]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO audit_leaf (event_id, stream_id, index, hash) SELECT e, %s, %s + n - 1, h "
-            "FROM unnest(%s::bigint[], %s::bytea[]) WITH ORDINALITY AS given(e, h, n)",
-            [stream, first, events, hashes],
-        )
-
-
-def _insert_tiles(stream: int, tiles: Sequence[FullTile]) -> None:
-    with connection.cursor() as cursor:
-        for tile in tiles:
-            cursor.execute(
-                "INSERT INTO audit_tile (stream_id, level, index, hashes) VALUES (%s, %s, %s, %s)",
-                [stream, tile.level, tile.index, tile.hashes],
-            )
-
-
-def _insert_checkpoint(stream: int, size: int, root: bytes, note: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO audit_checkpoint (stream_id, size, root, at, note) VALUES (%s, %s, %s, now(), %s)",
-            [stream, size, root, note],
-        )
+def _insert(sql: str, rows: Sequence[tuple[object, ...]]) -> None:
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [list(column) for column in zip(*rows, strict=True)])
 
 
 def _take_lock() -> bool:
