@@ -37,13 +37,16 @@ def children(config: Config, *, split: bool) -> Iterator[Child]:
     else:
         yield _both(config, _uvicorn(config, "portal.asgi:app", config.port))
     yield _child(config, "sequencer", "audit", [str(MANAGE), "sequencer"], split=split, writes=[])
+    if port := demo_port(config):
+        demo = ["-m", "portal.demo.serving", str(config.data / "demo"), port]
+        yield Child(name="demo", command=[sys.executable, *demo], environment=_plain_environment())
     yield _child(config, "worker", "app", _worker(config), split=split, writes=[config.data / "files"])
     yield _child(config, "stdio", "gateway", _stdio(config), split=split, writes=None, hides_all=True)
 
 
 def environment_for(config: Config, role: DatabaseRole) -> dict[str, str]:
     """Returns the environment of a process: its own database connections and no other's."""
-    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    environment = _plain_environment()
     environment |= {name: value for name, value in os.environ.items() if _is_plain_setting(name)}
     environment |= {
         "HANSE_DATA": str(config.data),
@@ -52,15 +55,22 @@ def environment_for(config: Config, role: DatabaseRole) -> dict[str, str]:
         "HANSE_URL": config.url,
         "HANSE_GATEWAY_URL": config.gateway_url,
         "HANSE_ROLE": role,
+        "HANSE_UPSTREAM_ALLOW": ",".join([*config.upstream_allow, *_demo_upstream(config)]),
         "DJANGO_SETTINGS_MODULE": "portal.settings",
-        "PYTHONPATH": str(ROOT),
-        "PYTHONUNBUFFERED": "1",
     }
     for owned in _OWN_TABLE[role]:
         environment[f"HANSE_DB_{owned.upper()}_DSN"] = config.dsn(owned)
     if role in {"app", "owner"}:
         environment |= _portal_secrets(config)
     return environment
+
+
+def demo_port(config: Config) -> str:
+    """Returns the port of the demo estate's applications; empty where there is no demo estate."""
+    try:
+        return (config.data / "demo" / "port").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def prepare_audit_key(config: Config) -> None:
@@ -116,6 +126,17 @@ def _hidden_from(config: Config, group: str) -> list[Path]:
     return [*groups, config.data / "postgres", config.data / "logs"]
 
 
+def _plain_environment() -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return inherited | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+def _demo_upstream(config: Config) -> list[str]:
+    # Loopback is refused as an upstream, except this one port, which is ours.
+    port = demo_port(config)
+    return [f"127.0.0.1:{port}"] if port else []
+
+
 def _portal_secrets(config: Config) -> dict[str, str]:
     secrets = {"HANSE_SECRET_KEY": config.secret_key, "CELERY_BROKER_URL": config.broker_url}
     if config.oidc:
@@ -130,7 +151,6 @@ def _is_plain_setting(name: str) -> bool:
         "HANSE_OIDC_CLIENT_ID",
         "HANSE_OIDC_NAME",
         "HANSE_OIDC_SERVER_URL",
-        "HANSE_UPSTREAM_ALLOW",
     }
 
 
