@@ -34,32 +34,33 @@ class Vault:
 
     key_path: Path
     _key: X25519PrivateKey | None = field(default=None, repr=False)
-    _opened: dict[tuple[str, bytes], Secret] = field(default_factory=dict, repr=False)
-    _servers: dict[str, tuple[tuple[SealedCredential, ...], Opened]] = field(default_factory=dict, repr=False)
+    _opened: dict[tuple[str, SealedCredential], Secret] = field(default_factory=dict, repr=False)
+    _servers: dict[str, tuple[Server, Opened]] = field(default_factory=dict, repr=False)
 
     def open_for(self, server: Server) -> Opened:
         """Returns the opened credentials of a server. Raises `Unavailable` when one is bound elsewhere or does not open."""
         held = self._servers.get(server.uid)
-        if held is not None and held[0] == server.credentials:
+        # The very same server: one whose address changed is another, and its credential is checked anew.
+        if held is not None and held[0] is server:
             return held[1]
         headers = tuple((item.header.lower().encode(), self._open(server, item)) for item in server.credentials)
         opened = Opened(headers, patterns_for([value.reveal() for _, value in headers]))
-        self._servers[server.uid] = (server.credentials, opened)
+        self._servers[server.uid] = (server, opened)
         return opened
 
     def forget_all_but(self, snapshot: Snapshot) -> None:
         """Drops from memory whatever the registry no longer holds."""
         kept = {server.uid: server for server in snapshot.registry.servers.values()}
-        for uid in [uid for uid in self._servers if uid not in kept or self._servers[uid][0] != kept[uid].credentials]:
+        for uid in [uid for uid, (server, _) in self._servers.items() if kept.get(uid) is not server]:
             del self._servers[uid]
-        sealed = {(uid, item.sealed) for uid, server in kept.items() for item in server.credentials}
-        for key in [key for key in self._opened if key not in sealed]:
+        held = {(uid, item) for uid, server in kept.items() for item in server.credentials}
+        for key in [key for key in self._opened if key not in held]:
             del self._opened[key]
 
     def _open(self, server: Server, item: SealedCredential) -> Secret:
         if not server.origin or item.origin != server.origin or item.header.lower() in _OWN_HEADERS:
             raise Unavailable("The server's credential is bound to another address.", code="credential_origin")
-        key = (server.uid, item.sealed)
+        key = (server.uid, item)
         if key not in self._opened:
             info = binding(server_uid=server.uid, origin=item.origin, header=item.header)
             try:

@@ -187,8 +187,13 @@ async def call_tool(parts: Parts, call: Call, surface: Surface, receive: Receive
         await deny(parts, passage, route, reasons)
         raise Refusal(f"Unknown tool: {name}", number=INVALID_PARAMS, code="tool_unknown")
     mirrored = _check_mirrored(call, route)
-    opened = parts.vault.open_for(route.tool.server)
-    with _Place(parts, route.tool.server.uid):
+    try:
+        opened = parts.vault.open_for(route.tool.server)
+        place = _Place(parts, route.tool.server.uid)
+    except DomainError as error:
+        await deny(parts, passage, route, (error.error_code,))
+        raise
+    with place:
         recorded = record_intent(parts, passage, route)
         if route.tool.facts.effect != Effect.READ:
             await recorded
@@ -344,20 +349,20 @@ def result_error(call_id: bytes, error: Mapping[str, Any]) -> Reply:
 
 
 class _Place:
-    """A place among the calls in flight, so that one hanging upstream cannot take them all."""
+    """A place among the calls in flight, so that one hanging upstream cannot take them all. Raises when there is none."""
 
     __slots__ = ("_parts", "_server")
 
     def __init__(self, parts: Parts, server: str) -> None:
+        flight, limits = parts.in_flight, parts.limits
+        if flight[server] >= limits.in_flight_per_server or flight["all"] >= limits.in_flight:
+            raise RateLimited("Too many calls are in flight.", code="too_many_in_flight")
         self._parts = parts
         self._server = server
 
     def __enter__(self) -> None:
-        flight, limits = self._parts.in_flight, self._parts.limits
-        if flight[self._server] >= limits.in_flight_per_server or flight["all"] >= limits.in_flight:
-            raise RateLimited("Too many calls are in flight.", code="too_many_in_flight")
-        flight[self._server] += 1
-        flight["all"] += 1
+        self._parts.in_flight[self._server] += 1
+        self._parts.in_flight["all"] += 1
 
     def __exit__(self, *_: object) -> None:
         flight = self._parts.in_flight
