@@ -16,13 +16,19 @@ def main() -> None:
 
         sys.exit(up(sys.argv[2:]))
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
 
+    from kernel.errors import DomainError
     from portal.config import ConfigError
 
     try:
         execute_from_command_line(sys.argv)
-    except ConfigError as error:
+    except (ConfigError, DomainError) as error:
         print(f"hanse: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OperationalError as error:
+        reason = str(error).strip().splitlines()[0]
+        print(f"hanse: the database does not answer; is `./manage.py up` running? ({reason})", file=sys.stderr)
         sys.exit(2)
 
 
