@@ -5,7 +5,9 @@ import warnings
 from typing import Any, Final
 
 from celery import Celery
+from celery.beat import EmbeddedService
 from celery.exceptions import SecurityWarning
+from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 
 from portal.config import Config
@@ -29,6 +31,7 @@ _COMMON: Final[dict[str, Any]] = {
     "worker_enable_remote_control": False,
     "broker_connection_retry_on_startup": True,
     "broker_connection_timeout": 5,
+    "beat_scheduler": "celery.beat:Scheduler",  # in memory: what is due after a restart is due at once
     "timezone": "UTC",
     "enable_utc": True,
 }
@@ -63,3 +66,19 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 app = Celery("hanse")
 app.config_from_object(celery_settings(settings.HANSE))
 app.autodiscover_tasks()
+
+_clock: Final[list[Any]] = []
+
+
+@worker_ready.connect
+def start_clock(**_signal: Any) -> None:
+    """Sends what is scheduled from a thread of the worker: one process fewer, and none that could outlive it."""
+    _clock.append(EmbeddedService(app, thread=True))
+    _clock[0].start()
+
+
+@worker_shutting_down.connect
+def stop_clock(**_signal: Any) -> None:
+    """Ends the schedule before the tasks that it would send."""
+    while _clock:
+        _clock.pop().service.stop()

@@ -87,12 +87,13 @@ def check_broker(config: Config) -> None:
     if not config.broker_url:
         check_reachable(config.dsn("broker"), what="The task queues in PostgreSQL")
         return
-    with Connection(config.broker_url, connect_timeout=3) as broker:
-        try:
+    try:
+        with Connection(config.broker_url, connect_timeout=3) as broker:
             broker.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=5)
-        except Exception as error:  # noqa: BLE001 - every transport has errors of its own
-            reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-            raise DatabaseError(f"CELERY_BROKER_URL does not answer ({broker.as_uri()}): {reason}") from None
+    except Exception as error:  # noqa: BLE001 - every transport has errors of its own
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        shown = without_password(config.broker_url)
+        raise DatabaseError(f"CELERY_BROKER_URL does not answer ({shown}): {lines[-1]}") from None
 
 
 def _admin_dsn(config: Config) -> str:

@@ -44,9 +44,11 @@ def libpq_text(dsn: str) -> str:
 
 
 def without_password(dsn: str) -> str:
-    """Returns what may be shown to an operator: user, place and database."""
-    parts = conninfo_to_dict(dsn)
-    return f"{parts.get('user', '')}@{parts.get('host', 'localhost')}/{parts.get('dbname', '')}"
+    """Returns what may be shown to an operator: user, host, port and name."""
+    parts = urlsplit(dsn)
+    user, _, place = parts.netloc.rpartition("@")
+    name = user.partition(":")[0]
+    return f"{name}@{place}{parts.path}" if name else f"{place}{parts.path}"
 
 
 def _quoted(value: str) -> str:

@@ -40,7 +40,7 @@ def children(config: Config, *, split: bool) -> Iterator[Child]:
     if port := demo_port(config):
         demo = ["-m", "portal.demo.serving", str(config.data / "demo"), port]
         yield Child(name="demo", command=[sys.executable, *demo], environment=_plain_environment())
-    yield _child(config, "worker", "app", _worker(config), split=split, writes=[config.data / "files"])
+    yield _child(config, "worker", "app", _worker(), split=split, writes=[config.data / "files"])
     yield _child(config, "stdio", "gateway", _stdio(config), split=split, writes=None, hides_all=True)
 
 
@@ -162,11 +162,9 @@ def _uvicorn(config: Config, application: str, port: int) -> list[str]:
     ]
 
 
-def _worker(config: Config) -> list[str]:
-    schedule = config.data / "scratch" / "worker" / "schedule"
-    schedule.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+def _worker() -> list[str]:
     options = ["--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return ["-m", "celery", "-q", "-A", "portal.celery", "worker", "-B", "--schedule", str(schedule), *options]
+    return ["-m", "celery", "-q", "-A", "portal.celery", "worker", *options]
 
 
 def _stdio(config: Config) -> list[str]:
