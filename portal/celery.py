@@ -5,7 +5,7 @@ import warnings
 from typing import Any, Final
 
 from celery import Celery
-from celery.beat import EmbeddedService
+from celery.beat import EmbeddedService, Scheduler
 from celery.exceptions import SecurityWarning
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
@@ -27,11 +27,11 @@ _COMMON: Final[dict[str, Any]] = {
     "worker_pool": "threads",  # one process: a forked child costs 60 MB and our tasks wait on the database
     "worker_concurrency": 2,
     "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
     "worker_send_task_events": False,
     "worker_enable_remote_control": False,
     "broker_connection_retry_on_startup": True,
     "broker_connection_timeout": 5,
-    "beat_scheduler": "celery.beat:Scheduler",  # in memory: what is due after a restart is due at once
     "timezone": "UTC",
     "enable_utc": True,
 }
@@ -72,8 +72,11 @@ _clock: Final[list[Any]] = []
 
 @worker_ready.connect
 def start_clock(**_signal: Any) -> None:
-    """Sends what is scheduled from a thread of the worker: one process fewer, and none that could outlive it."""
-    _clock.append(EmbeddedService(app, thread=True))
+    """Sends what is scheduled from a thread of the worker: one process fewer, and none that could outlive it.
+
+    It keeps nothing on disk, so what was due while everything stood still is due once, at its next time.
+    """
+    _clock.append(EmbeddedService(app, thread=True, scheduler_cls=Scheduler))
     _clock[0].start()
 
 
