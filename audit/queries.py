@@ -229,3 +229,11 @@ def calls_by_hour(scopes: Scopes, server: str, since: datetime) -> dict[datetime
     events = Event.objects.filter(kind__in=(Kind.INTENT, Kind.DENIED), uid__gte=floor, at__gte=since)
     events = _within(events, scopes).filter(object__startswith=f"{server}/")
     return dict(events.annotate(hour=TruncHour("at")).order_by().values_list("hour").annotate(n=Count("pk")))
+
+
+def call_totals(scopes: Scopes, since: datetime) -> dict[str, int]:
+    """Returns how many calls were `tried` and how many of them were `denied` since a moment."""
+    floor = UUID(int=int(since.timestamp() * 1000) << 80)
+    events = Event.objects.filter(kind__in=(Kind.INTENT, Kind.DENIED), uid__gte=floor, at__gte=since)
+    denied = Count("pk", filter=Q(kind=Kind.DENIED))
+    return _within(events, scopes).aggregate(tried=Count("pk"), denied=denied)

@@ -1,11 +1,13 @@
 """The catalog: every MCP server one sees, with facets in the address."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 
+from audit import queries as audit
+from kernel import clock
 from portal.pages import lists
 from portal.pages.lists import Facet, Listing, Sort
 from portal.pages.screens import principal_of, screen, show
@@ -14,6 +16,7 @@ from registry.models import Server
 from tenants import queries as tenants
 from tenants.principals import Principal
 
+DAY = timedelta(days=1)
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 TIERS = (("platform", "Platform"), ("domain", "Domain"), ("team", "Team"))
 HEALTH = (("failing", "Failing its probe"), ("waiting", "Tools wait"), ("unprobed", "Never probed"))
@@ -67,5 +70,10 @@ def catalog(request: HttpRequest) -> HttpResponse:
     if (file := lists.export(request, rows, listing)) is not None:
         return file
     page = lists.list_page(request, rows, listing)
-    context = {"section": "catalog", "page": page, "counts": registry.tool_counts(principal, page.rows)}
+    context = {
+        "section": "catalog",
+        "page": page,
+        "counts": registry.tool_counts(principal, page.rows),
+        "calls": audit.calls_by_server(principal.access.visible, clock.now() - DAY),
+    }
     return show(request, "pages/catalog/page.html", context, part="results")

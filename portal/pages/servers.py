@@ -1,5 +1,7 @@
 """One server: its tools, who can call them, its probes, its changes, its credential, and its life."""
 
+from datetime import timedelta
+
 from django import forms
 from django.conf import settings
 from django.contrib import messages
@@ -8,6 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from audit import queries as audit
+from kernel import clock
 from kernel.errors import NotFound
 from kernel.secrets import Secret
 from portal import keyring
@@ -187,6 +191,7 @@ def _render(
         "tab": tab,
         "tabs": [_tab(server, name, tab, counts) for name in TABS if name != "credential" or server.url],
         "counts": counts,
+        "calls": _calls(principal, server),
         "keeps": authority.keeps(principal, server.owner),
         "trail": trails.under(server.owner, *trails.plain((server.name, ""))),
         **_CONTENTS[tab](request, principal, server),
@@ -194,6 +199,14 @@ def _render(
     }
     status = 422 if form is not None else 200
     return render(request, "pages/server/page.html", context | ({"form": form} if form else {}), status=status)
+
+
+def _calls(principal: Principal, server: Server) -> list[int]:
+    """Calls in each of the last 24 hours, oldest first; empty when there was none."""
+    present = clock.now().replace(minute=0, second=0, microsecond=0)
+    hours = [present - timedelta(hours=back) for back in range(23, -1, -1)]
+    counts = audit.calls_by_hour(principal.access.visible, server.slug, hours[0])
+    return [counts.get(hour, 0) for hour in hours] if counts else []
 
 
 def _tab(server: Server, name: str, here: str, counts: dict[str, int]) -> dict[str, object]:

@@ -75,8 +75,7 @@ def _lines(old: list[str], new: list[str]) -> Iterator[tuple[str, str, str]]:
     groups = difflib.SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(CONTEXT)
     end = 0
     for group in groups:
-        if group[0][1] > end:
-            yield "skip-lines", "", f"{group[0][1] - end} equal lines"
+        yield from _folded(old[end : group[0][1]])
         for tag, a, b, c, d in group:
             if tag == "equal":
                 yield from (("", " ", line) for line in old[a:b])
@@ -84,5 +83,12 @@ def _lines(old: list[str], new: list[str]) -> Iterator[tuple[str, str, str]]:
             yield from (("del", "-", line) for line in old[a:b])
             yield from (("add", "+", line) for line in new[c:d])
         end = group[-1][2]
-    if end < len(old):
-        yield "skip-lines", "", f"{len(old) - end} equal lines"
+    yield from _folded(old[end:])
+
+
+def _folded(lines: list[str]) -> Iterator[tuple[str, str, str]]:
+    """A single equal line takes no more room than the words that would stand for it."""
+    if len(lines) > 1:
+        yield "skip-lines", "", f"{len(lines)} equal lines"
+    else:
+        yield from (("", " ", line) for line in lines)

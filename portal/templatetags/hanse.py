@@ -23,6 +23,7 @@ register.filter("initials", marks.initials)
 register.filter("state", marks.state_badge)
 register.filter("effect", marks.effect_badge)
 register.filter("sensitivity", marks.sensitivity_badge)
+register.filter("sum_of", sum)
 register.filter("ago", moments.ago)
 register.filter("exactly", moments.exactly)
 
