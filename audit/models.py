@@ -50,6 +50,8 @@ class Event(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["scope", "-id"], name="audit_event_newest"),
+            models.Index(fields=["person", "-id"], name="audit_event_person", condition=Q(person__isnull=False)),
+            models.Index(fields=["agent", "-id"], name="audit_event_agent", condition=Q(agent__isnull=False)),
             models.Index(fields=["call"], name="audit_event_call", condition=Q(call__isnull=False)),
         ]
         constraints: ClassVar = [

@@ -13,8 +13,6 @@ from audit.notes import Signer
 from audit.records import Actor, Log
 from portal import dsn
 
-TABLES = "audit_event, audit_payload, audit_leaf, audit_tile, audit_checkpoint, audit_mark, audit_stream"
-
 
 @pytest.fixture
 def signer() -> Signer:
@@ -38,19 +36,8 @@ def scope() -> Callable[..., None]:
 
 
 @pytest.fixture
-def superuser_dsn(installation) -> str:
+def superuser_dsn(installation, django_db_setup) -> str:
     return dsn.with_database(installation.dsn("superuser"), str(connection.settings_dict["NAME"]))
-
-
-@pytest.fixture
-def committed(django_db_setup, django_db_blocker, superuser_dsn) -> Iterator[None]:
-    """Lets a test commit for real. Cleaning up takes a superuser who switches triggers off: nobody else can."""
-    with django_db_blocker.unblock():
-        yield
-        connection.close()
-        with psycopg.connect(superuser_dsn, autocommit=True) as admin:
-            admin.execute("SET session_replication_role = replica")
-            admin.execute(f"TRUNCATE {TABLES} RESTART IDENTITY")
 
 
 @pytest.fixture
@@ -99,7 +86,7 @@ def other(db) -> Stream:
 
 
 @pytest.fixture
-def open_committed(committed) -> Callable[[int], Stream]:
+def open_committed(transactional_db) -> Callable[[int], Stream]:
     return lambda scope: services.open_stream(scope=scope, name=f"Stream {scope}")
 
 
