@@ -1,0 +1,65 @@
+"""What an operator can set: read strictly, documented completely, never shown."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from portal.config import VARIABLES, ConfigError, load
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGE = ROOT / "docs" / "reference" / "configuration.md"
+
+
+def test_every_variable_is_documented_as_it_is():
+    rows = re.findall(r"(?m)^\| `(\w+)` \| (.*?) \| (.*?) \| (.*?) \|$", PAGE.read_text(encoding="utf-8"))
+    expected = [(v.name, v.default, "yes" if v.secret else "no", v.meaning) for v in VARIABLES]
+    assert [(name, default.strip("`"), secret, meaning) for name, default, secret, meaning in rows] == expected
+
+
+def test_the_code_reads_no_variable_that_is_not_declared():
+    source = (ROOT / "portal" / "config.py").read_text(encoding="utf-8")
+    read = set(re.findall(r'(?:environ(?:\.get\(|\[)|_secret\(environ, )"([A-Z_]+)"', source)) - {"XDG_RUNTIME_DIR"}
+    declared = {variable.name for variable in VARIABLES}
+    assert read <= declared
+    assert declared - read == {f"HANSE_DB_{role}_DSN" for role in ("OWNER", "APP", "GATEWAY", "AUDIT", "BROKER")}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HANSE_PORT", "http"),
+        ("HANSE_PORT", "70000"),
+        ("HANSE_DEBUG", "perhaps"),
+        ("HANSE_ROLE", "postgres"),
+        ("HANSE_URL", "localhost:8000"),
+        ("DATABASE_URL", "mysql://x"),
+        ("CELERY_BROKER_URL", "ftp://x"),
+        ("HANSE_OIDC_CLIENT_ID", "alone"),
+        ("HANSE_SECRET_KEY_FILE", "does/not/exist"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_in_one_line(name, value, tmp_path):
+    with pytest.raises(ConfigError) as refusal:
+        load({"HANSE_DATA": str(tmp_path), name: value})
+    assert name.removesuffix("_ID") in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_secrets_come_from_files_and_never_show(tmp_path):
+    (tmp_path / "key").write_text("from-a-file\n")
+    environ = {
+        "HANSE_DATA": str(tmp_path),
+        "HANSE_SECRET_KEY_FILE": str(tmp_path / "key"),
+        "DATABASE_URL": "postgresql://u:hunter2@db/hanse",
+        "HANSE_DB_APP_DSN": "postgresql://a:hunter3@db/hanse",
+    }
+    config = load(environ)
+    assert config.secret_key == "from-a-file"
+    assert config.dsn("owner") == environ["DATABASE_URL"]
+    assert not {"from-a-file", "hunter2", "hunter3"} & set(re.findall(r"[\w-]+", repr(config)))
+
+
+def test_sockets_find_a_short_place_when_the_data_directory_is_deep(tmp_path):
+    deep = tmp_path / ("d" * 100)
+    assert len(str(load({"HANSE_DATA": str(deep)}).run_dir / "pg" / ".s.PGSQL.5432")) < 107
