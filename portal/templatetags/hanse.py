@@ -1,7 +1,7 @@
 """Template tags: thin names for the parts."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import template
@@ -23,7 +23,6 @@ register.filter("initials", marks.initials)
 register.filter("state", marks.state_badge)
 register.filter("effect", marks.effect_badge)
 register.filter("sensitivity", marks.sensitivity_badge)
-register.filter("sum_of", sum)
 register.filter("ago", moments.ago)
 register.filter("exactly", moments.exactly)
 
@@ -116,3 +115,9 @@ def column(page: Any, name: str, css: str = "") -> str:
         sort["label"],
         mark,
     )
+
+
+@register.filter
+def sum_of(numbers: Iterable[int]) -> int:
+    """Returns the sum."""
+    return sum(numbers)
