@@ -78,10 +78,10 @@ class Channel(asyncio.SubprocessProtocol):
         if len(self._pending) >= self._limits.in_flight:
             raise StdioError("stdio_busy", "The server has too many calls in flight.", sent=False)
         number = next(self._ids)
+        self._write({"jsonrpc": "2.0", "id": number, "method": method, "params": params}, exact=exact)
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._pending[number] = answer
         try:
-            self._write({"jsonrpc": "2.0", "id": number, "method": method, "params": params}, exact=exact)
             async with asyncio.timeout(seconds):
                 return await answer
         except TimeoutError:

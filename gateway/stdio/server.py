@@ -94,6 +94,7 @@ class Server:
             # What ended it, if it ended by itself, says more than the error that its end gave us.
             channel.end(self._last_error)
             await self._wait_for_end(channel)
+            self._last_error = channel.reason
         return StdioError("stdio_start_failed", "The server could not be started.", sent=False)
 
     async def _spawn(self) -> Channel:
