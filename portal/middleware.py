@@ -1,15 +1,18 @@
 """Binds each request to its principal and to the rows that principal may touch."""
 
 from collections.abc import Callable
+from typing import Final
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
+from portal.rest.keys import bearer_of, find_key
 from tenants.models import Person
 from tenants.principals import NOBODY, Principal, principal_of
 from tenants.scope import tenant_scope
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+API: Final = "/api/"
 
 
 class PrincipalMiddleware:
@@ -34,6 +37,12 @@ class PrincipalMiddleware:
 
 
 def find_principal(request: HttpRequest) -> Principal:
-    """Returns the session's person as a principal with live roles; nobody when there is no session."""
+    """Returns who asks, with live roles: the person of the API key, else of the session, else nobody.
+
+    A credential in `Authorization` speaks for itself: when it does not hold, a session beside it does not help.
+    """
+    if request.path_info.startswith(API) and (bearer := bearer_of(request)) is not None:
+        key = request.api_key = find_key(bearer)  # type: ignore[attr-defined]
+        return principal_of(key.person) if key else NOBODY
     user = getattr(request, "user", None)
     return principal_of(user) if isinstance(user, Person) else NOBODY

@@ -9,6 +9,7 @@ from django.contrib.messages import constants as message_levels
 from portal import compat
 from portal.config import load
 from portal.dsn import django_database, embedded_dsn
+from portal.rest.settings import REST_FRAMEWORK, SPECTACULAR_SETTINGS  # noqa: F401 - settings, found by name
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 HANSE: Final = load(os.environ)
@@ -26,6 +27,7 @@ INSTALLED_APPS = [
     "blueprints",
     "learning",
     "portal",
+    "portal.rest",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

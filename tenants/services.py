@@ -121,7 +121,9 @@ def add_person(
 
 
 @transaction.atomic
-def set_person_active(*, actor: Principal, person: Person, active: bool) -> Person:
+def set_person_active(
+    *, actor: Principal, person: Person, active: bool, expected_version: int | None = None
+) -> Person:
     """Returns the person switched on or off. Off, every delegation of theirs stops at the next call."""
     authority.require_platform_admin(actor, "switch people on or off")
     if actor.person == person:
@@ -129,6 +131,7 @@ def set_person_active(*, actor: Principal, person: Person, active: bool) -> Pers
             "Nobody switches themselves off.", missing="another platform admin", given_by="a platform admin"
         )
     person = lock(person)
+    check_version(person, expected_version)
     person.is_active = active
     person.version += 1
     person.save(update_fields=["is_active", "version"])

@@ -1,1 +1,1 @@
-"""REST: `/api/v1`. The only place that knows Django REST framework."""
+"""The REST API: every act of the portal for machines, under `/api/v1`."""

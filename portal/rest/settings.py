@@ -1,16 +1,53 @@
 """What Django REST framework and drf-spectacular are told."""
 
 REST_FRAMEWORK: dict[str, object] = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["portal.rest.authentication.PrincipalAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["portal.rest.authentication.SignedIn"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": ["portal.rest.parsers.StrictJSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "portal.rest.parsers.AlwaysJSON",
+    "DEFAULT_THROTTLE_CLASSES": ["portal.rest.throttling.PrincipalThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"principal": "1200/min", "heavy": "12/min"},
+    "DEFAULT_SCHEMA_CLASS": "portal.rest.schema.OperationSchema",
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "portal.rest.problems.answer_problem",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 
 SPECTACULAR_SETTINGS: dict[str, object] = {
     "TITLE": "Hanse",
     "VERSION": "1",
+    "DESCRIPTION": (
+        "Everything that the portal does. Errors are problem details (RFC 9457). Lists are read page by page with an "
+        "opaque cursor. A change of a versioned object needs `If-Match` with the `ETag` that was read. A `POST` with an "
+        "`Idempotency-Key` happens once in 24 hours, however often it is sent. What one may not see answers 404."
+    ),
+    "LICENSE": {"name": "Apache-2.0"},
+    "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_PATCH": False,
+    "SORT_OPERATION_PARAMETERS": True,
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "portal.rest.schema.describe_problems",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "Effect": "portal.rest.fields.EFFECTS",
+        "Sensitivity": "portal.rest.fields.SENSITIVITIES",
+        "Tier": "portal.rest.fields.TIERS",
+        "NewTier": "portal.rest.fields.NEW_TIERS",
+        "Role": "portal.rest.fields.ROLES",
+        "Concern": "portal.rest.fields.CONCERNS",
+        "Origin": "portal.rest.fields.ORIGINS",
+        "Profile": "portal.rest.fields.PROFILES",
+        "AgentStatus": "portal.rest.fields.AGENT_STATUSES",
+        "ServerStatus": "registry.models.Server.Status",
+        "Transport": "registry.models.Server.Transport",
+        "ToolState": "registry.models.Tool.State",
+        "CredentialKind": "portal.rest.fields.CREDENTIAL_KINDS",
+        "EventKind": "portal.rest.fields.EVENT_KINDS",
+        "KeyScope": "portal.rest.fields.SCOPES",
+    },
 }

@@ -1,0 +1,150 @@
+"""The filters of every list, shared by REST and by whoever draws the same list: they narrow visible rows, no more."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.db.models import Q, QuerySet
+from django_filters import CharFilter, ChoiceFilter, FilterSet
+
+from kernel import clock
+from portal.rest.fields import EFFECTS
+from registry.models import Server, Tool
+from tenants.rules import Concern, Effect, Profile, Role, Tier
+
+TIERS = [(item.value, item.name.capitalize()) for item in Tier]
+CONCERNS = [(item.value, item.name.capitalize()) for item in Concern]
+ROLES = [(item.value, item.value) for item in Role]
+PROFILES = [(item.value, item.value) for item in Profile]
+AGENT_STATES = [("active", "Active"), ("suspended", "Suspended")]
+DELEGATION_STATES = [("live", "Live"), ("waiting", "Waiting"), ("expired", "Expired"), ("revoked", "Revoked")]
+HEALTH = [("ok", "Answers"), ("failing", "Failing its probe"), ("unprobed", "Never probed")]
+KINDS = [
+    ("intent", "Call"),
+    ("denied", "Denied call"),
+    ("change", "Change"),
+    ("outcome", "Outcome"),
+    ("unknown", "Unknown"),
+]
+
+
+def words(*fields: str) -> Any:
+    """Returns a filter that looks for a text in any of these fields."""
+
+    def search(rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        found = Q()
+        for field in fields:
+            found |= Q(**{f"{field}__icontains": value})
+        return rows.filter(found)
+
+    return CharFilter(method=search, max_length=200)
+
+
+class TenantFilters(FilterSet):
+    """Of tenants."""
+
+    q = words("slug", "name", "summary")
+    tier = ChoiceFilter(choices=TIERS)
+    concern = ChoiceFilter(choices=CONCERNS)
+    region = CharFilter(max_length=48)
+    domain = CharFilter(field_name="domain_links__domain__slug", max_length=48)
+
+
+class PersonFilters(FilterSet):
+    """Of people."""
+
+    q = words("handle", "name", "email")
+
+
+class MembershipFilters(FilterSet):
+    """Of roles held in a tenant."""
+
+    role = ChoiceFilter(choices=ROLES)
+    person = CharFilter(field_name="person__handle", max_length=48)
+
+
+class AgentFilters(FilterSet):
+    """Of agents."""
+
+    q = words("slug", "name", "purpose")
+    home = CharFilter(field_name="home__slug", max_length=48)
+    sponsor = CharFilter(field_name="sponsor__handle", max_length=48)
+    status = ChoiceFilter(choices=AGENT_STATES)
+    profile = ChoiceFilter(choices=PROFILES)
+
+
+class DelegationFilters(FilterSet):
+    """Of delegations; `state` is as of this moment."""
+
+    team = CharFilter(field_name="team__slug", max_length=48)
+    person = CharFilter(field_name="person__handle", max_length=48)
+    agent = CharFilter(field_name="agent__slug", max_length=48)
+    state = ChoiceFilter(choices=DELEGATION_STATES, method="in_state")
+
+    def in_state(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Returns the delegations in a state."""
+        return rows.filter(delegation_state(value, clock.now()))
+
+
+class ServerFilters(FilterSet):
+    """Of servers."""
+
+    q = words("slug", "name", "summary")
+    owner = CharFilter(field_name="owner__slug", max_length=48)
+    tier = ChoiceFilter(field_name="owner__tier", choices=TIERS)
+    status = ChoiceFilter(choices=Server.Status.choices)
+    transport = ChoiceFilter(choices=Server.Transport.choices)
+    health = ChoiceFilter(choices=HEALTH, method="in_health")
+
+    def in_health(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Returns the servers by how their last probe went."""
+        return rows.filter(probe_ok={"ok": True, "failing": False, "unprobed": None}[value])
+
+
+class ToolFilters(FilterSet):
+    """Of tools."""
+
+    q = words("name", "exposed_name", "title", "description")
+    server = CharFilter(field_name="server__slug", max_length=48)
+    owner = CharFilter(field_name="owner__slug", max_length=48)
+    state = ChoiceFilter(choices=Tool.State.choices)
+    effect = ChoiceFilter(choices=EFFECTS, method="in_effect")
+
+    def in_effect(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Returns the tools of an effect."""
+        return rows.filter(effect=Effect[value.upper()])
+
+
+class GroupFilters(FilterSet):
+    """Of tool groups."""
+
+    q = words("slug", "name")
+    owner = CharFilter(field_name="owner__slug", max_length=48)
+    server = CharFilter(field_name="server__slug", max_length=48)
+
+
+class AuditFilters(forms.Form):
+    """Of audit records; the log is asked with them, it is not a table of ours."""
+
+    since = forms.DateTimeField(required=False)
+    until = forms.DateTimeField(required=False)
+    person = forms.UUIDField(required=False)
+    agent = forms.UUIDField(required=False)
+    call = forms.UUIDField(required=False)
+    stream = forms.UUIDField(required=False)
+    text = forms.CharField(required=False, max_length=200)
+    verb = forms.CharField(required=False, max_length=80)
+    decision = forms.ChoiceField(required=False, choices=[("allow", "Allowed"), ("deny", "Denied")])
+    result = forms.CharField(required=False, max_length=40)
+    kind = forms.ChoiceField(required=False, choices=KINDS)
+
+
+def delegation_state(state: str, at: datetime) -> Q:
+    """Returns the condition under which a delegation is in this state, as `Delegation.state_at` has it."""
+    unrevoked = Q(revoked_at=None)
+    return {
+        "revoked": Q(revoked_at__isnull=False),
+        "waiting": unrevoked & Q(not_before__gt=at),
+        "live": unrevoked & Q(not_before__lte=at, not_after__gt=at),
+        "expired": unrevoked & Q(not_before__lte=at, not_after__lte=at),
+    }[state]

@@ -1,0 +1,195 @@
+"""The OpenAPI description, read from the operations themselves, so that it cannot say anything else."""
+
+from functools import cache
+from typing import Any, Final
+
+from django import forms
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
+
+from portal.rest.listing import MAX_CURSOR, MAX_PAGE, PAGE, Listing
+from portal.rest.operations import Operation
+from portal.rest.problems import MEDIA_TYPE, TYPE_PREFIX
+
+PROBLEMS: Final = {
+    400: "The request cannot be read.",
+    401: "Nobody is signed in, or the key does not hold.",
+    403: "The caller sees it but may not do this: `missing` names the grant, `given_by` who gives it.",
+    404: "There is no such thing, or the caller may not see it: the two answers are the same.",
+    409: "Its state does not allow this, or somebody else was first.",
+    412: "It was changed since it was read.",
+    413: "The body is too big or nested too deep.",
+    415: "The body is not `application/json`.",
+    422: "The input breaks a rule: `errors` says where.",
+    428: "`If-Match` is missing.",
+    429: "Too many requests: try again after `Retry-After` seconds.",
+    503: "A part that is needed did not answer. Nothing was done.",
+}
+ALWAYS: Final = {401, 403, 404, 429}
+_PROBLEM: Final = {
+    "type": "object",
+    "description": "RFC 9457. Facts that help the caller on may stand beside these members.",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri", "description": f"`{TYPE_PREFIX}` and the code."},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "Stable, for programs."},
+        "detail": {"type": "string", "description": "One sentence, for people."},
+        "missing": {"type": "string", "description": "The grant that is missing."},
+        "given_by": {"type": "string", "description": "Who can give it."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {
+                    "pointer": {
+                        "type": "string",
+                        "description": "A JSON pointer into the body, or `?` and a parameter.",
+                    },
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+class OperationSchema(AutoSchema):
+    """Reads an `Operation` instead of guessing."""
+
+    @property
+    def told(self) -> Operation:
+        """The operation behind this method."""
+        method = getattr(self.view, self.view.action)
+        found: Operation = method.operation
+        return found
+
+    def get_operation_id(self) -> str:
+        """Returns `<resource>_<act>`."""
+        return f"{self.view.resource}_{self.view.action}"
+
+    def get_tags(self) -> list[str]:
+        """Returns the resource."""
+        return [self.view.resource]
+
+    def get_summary(self) -> str:
+        """Returns the operation's own summary."""
+        return self.told.summary
+
+    def get_description(self) -> str:
+        """Returns the docstring of the method."""
+        return (getattr(self.view, self.view.action).__doc__ or "").strip()
+
+    def get_request_serializer(self) -> Any:
+        """Returns what it takes."""
+        return self.told.takes
+
+    def get_response_serializers(self) -> Any:
+        """Returns what it gives, by status."""
+        told = self.told
+        if told.text:
+            return {(told.status, "text/plain"): OpenApiTypes.STR}
+        if told.gives is None:
+            return {told.status: None}
+        return {told.status: _page_shape(told.gives) if told.listing else told.gives}
+
+    def get_override_parameters(self) -> list[OpenApiParameter]:
+        """Returns query parameters of lists, and the headers of conditional and idempotent requests."""
+        told, found = self.told, []
+        if told.listing is not None:
+            found += _list_parameters(told.listing)
+        if told.conditional:
+            found.append(_header("If-Match", "The `ETag` that was read.", required=not told.creatable))
+        if told.creatable:
+            found.append(_header("If-None-Match", "`*`: only if there is none yet."))
+        if self.method == "POST":
+            found.append(_header("Idempotency-Key", "The same request with the same key happens once in 24 hours."))
+        if self._is_tagged():
+            found.append(_header("If-None-Match", "An `ETag`: answers 304 when nothing has changed."))
+        return found
+
+    def _is_tagged(self) -> bool:
+        return self.method == "GET" and "version" in getattr(self.told.gives, "_declared_fields", {})
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        return False
+
+    def _get_serializer_name(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> str:
+        return super()._get_serializer_name(serializer, direction, bypass_extensions).removesuffix("Out")
+
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        bodies: dict[str, Any] = super()._get_response_bodies(direction)
+        if self._is_tagged():
+            bodies["304"] = {"description": "Nothing has changed."}
+        for status in sorted(self._problems()):
+            bodies[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+        return bodies
+
+    def _problems(self) -> set[int]:
+        told = self.told
+        found = set() if self.view.public else set(ALWAYS)
+        if told.listing is not None:
+            found |= {422}
+        if told.takes is not None or self.method == "POST":
+            found |= {400, 413, 415, 422}
+        if self.method != "GET" or told.text or told.heavy:
+            found |= {409}
+        if told.conditional:
+            found |= {412, 428}
+        return found | ({503} if self.method in {"POST", "PUT", "PATCH"} or told.heavy else set())
+
+
+def describe_problems(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """Returns the description with the problem responses that its operations refer to."""
+    components = result.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = _PROBLEM
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    components["responses"] = {
+        f"Problem{status}": {"description": text, "content": content} for status, text in PROBLEMS.items()
+    }
+    return result
+
+
+@cache
+def openapi_document() -> dict[str, Any]:
+    """Returns the description; the code does not change while a process runs, so it is made once."""
+    document: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    return document
+
+
+@cache
+def _page_shape(gives: type[serializers.Serializer[Any]]) -> type[serializers.Serializer[Any]]:
+    name = gives.__name__.removesuffix("Out")
+    following = serializers.CharField(allow_null=True, help_text="The address of the next page; null on the last.")
+    return type(f"{name}Page", (serializers.Serializer,), {"items": gives(many=True), "next": following})
+
+
+def _list_parameters(listing: Listing) -> list[OpenApiParameter]:
+    sorts = [*listing.sorts, *(f"-{name}" for name in listing.sorts)]
+    return [
+        OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE}),
+        OpenApiParameter("cursor", {"type": "string", "maxLength": MAX_CURSOR}, description="Taken from `next`."),
+        OpenApiParameter("sort", {"type": "string", "enum": sorts, "default": sorts[0]}),
+        *(OpenApiParameter(name, _filter_type(field)) for name, field in listing.fields().items()),
+    ]
+
+
+def _filter_type(field: forms.Field) -> dict[str, Any]:
+    if isinstance(field, forms.UUIDField):
+        return {"type": "string", "format": "uuid"}
+    if isinstance(field, forms.NullBooleanField | forms.BooleanField):
+        return {"type": "string", "enum": ["true", "false"]}
+    if isinstance(field, forms.ChoiceField):
+        return {"type": "string", "enum": [value for value, _ in field.choices if value]}
+    if isinstance(field, forms.DateTimeField):
+        return {"type": "string", "format": "date-time"}
+    return {"type": "string", "maxLength": getattr(field, "max_length", None) or 200}
+
+
+def _header(name: str, description: str, *, required: bool = False) -> OpenApiParameter:
+    return OpenApiParameter(name, str, OpenApiParameter.HEADER, required=required, description=description)

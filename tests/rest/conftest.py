@@ -1,0 +1,150 @@
+"""A small federation with one thing of every kind at home (`ledger`) and abroad (`rival`), and a way to call the API.
+
+Requests run as the application's database role, so grants and row level security hold as they do for real.
+"""
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from django.db import transaction
+from django.test import Client
+from django.test import override_settings as overridden
+
+from kernel.secrets import Secret
+from portal.keyring import sealing_key
+from portal.rest import keys
+from portal.rest.models import ApiKey
+from registry.addresses import AddressPolicy
+from registry.models import Server, Tool, ToolGroup
+from registry.services import create_group, register_server, set_credential
+from registry.surfaces import Shown, approve_tool, take_in_probe
+from tenants.models import Agent, Delegation, Tenant
+from tenants.principals import SYSTEM, Principal
+from tenants.rules import Effect, Sensitivity
+from tests.actors import Cast, make_cast, make_delegation
+
+ROOT = "/api/v1/"
+UPSTREAM = "127.0.0.1:9"
+DEFINITION = {"name": "post_entry", "description": "Posts an entry.", "inputSchema": {"type": "object"}}
+
+
+@dataclass
+class Things:
+    """What one team owns."""
+
+    team: Tenant
+    agent: Agent
+    server: Server
+    tool: Tool
+    group: ToolGroup
+    delegation: Delegation
+    key: ApiKey
+
+
+@dataclass
+class World:
+    """The cast with their things."""
+
+    cast: Cast
+    own: Things
+    other: Things
+    clients: dict[str, Client] = field(default_factory=dict)
+
+    def principal(self, who: str) -> Principal:
+        return getattr(self.cast, who)
+
+
+@pytest.fixture(autouse=True)
+def quick_and_fresh(installation):
+    """Passwords are not what is tested here, and each test has its full rate."""
+    cache.clear()
+    config = replace(installation, upstream_allow=(UPSTREAM,))
+    with overridden(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"], HANSE=config):
+        yield
+
+
+def make_things(cast: Cast, team: Tenant, agent: Agent, worker: Principal) -> Things:
+    server = register_server(
+        actor=SYSTEM,
+        owner=team,
+        slug=f"{team.slug}-api",
+        name=f"{team.name} API",
+        url=f"http://{UPSTREAM}/mcp",
+        addresses=AddressPolicy((UPSTREAM,)),
+    )
+    take_in_probe(server=server, shown=Shown(ok=True, protocol="2025-11-25", tools=[DEFINITION]))
+    tool = server.tools.get()
+    tool = approve_tool(
+        actor=SYSTEM, tool=tool, seen_pin=tool.seen_pin, effect=Effect.WRITE, sensitivity=Sensitivity.INTERNAL
+    )
+    key = sealing_key()
+    set_credential(
+        actor=SYSTEM,
+        server=server,
+        kind="bearer",
+        header="",
+        value=Secret(b"upstream-secret"),
+        public_key=key.public,
+        key_id=key.key_id,
+    )
+    group = create_group(actor=SYSTEM, owner=team, slug=f"{team.slug}-tools", name="Tools", tools=[tool])
+    delegation = make_delegation(worker, agent, group.slug, server.slug)
+    api_key, _ = keys.create_key(actor=worker, name="test", scope="read", days=1)
+    server.refresh_from_db()
+    return Things(team, agent, server, tool, group, delegation, api_key)
+
+
+@pytest.fixture
+def world(db) -> World:
+    cast = make_cast()
+    own = make_things(cast, cast.team, cast.agent, cast.member)
+    other = make_things(cast, cast.rival, cast.rival_agent, cast.outsider)
+    clients = {}
+    for name, principal in cast.principals().items():
+        clients[name] = Client(raise_request_exception=False)
+        clients[name].force_login(principal.person, backend="django.contrib.auth.backends.ModelBackend")
+    clients["nobody"] = Client(raise_request_exception=False)
+    return World(cast, own, other, clients)
+
+
+@pytest.fixture
+def call(world, as_role):
+    """Returns a function: who, method, path below `/api/v1/`, body, headers -> response."""
+
+    def send(who: str, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        address = path if path.startswith("/") else ROOT + path
+        data = "" if body is None else json.dumps(body)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        with as_role("hanse_app"):
+            return world.clients[who].generic(
+                method, address, data, content_type="application/json", headers=named, query_string=None
+            )
+
+    return send
+
+
+@pytest.fixture
+def undone():
+    """Returns a context manager: what is done inside is undone at its end."""
+
+    class Undone:
+        def __enter__(self) -> None:
+            self.block = transaction.atomic()
+            self.block.__enter__()
+
+        def __exit__(self, *exc: object) -> None:
+            transaction.set_rollback(True)
+            self.block.__exit__(None, None, None)
+
+    return Undone
+
+
+def tag(version: int) -> str:
+    return f'"{version}.x"'
+
+
+__all__ = ["DEFINITION", "ROOT", "Things", "World", "settings", "tag"]

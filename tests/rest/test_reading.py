@@ -1,0 +1,39 @@
+"""Lists and details as each person sees them."""
+
+import pytest
+
+LISTS = [
+    "tenants",
+    "people",
+    "agents",
+    "delegations",
+    "servers",
+    "tools",
+    "groups",
+    "me/keys",
+    "audit/events",
+    "audit/streams",
+]
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_a_list_is_a_page_of_items(call, path):
+    answer = call("admin", "GET", path)
+    assert answer.status_code == 200, answer.content
+    assert set(answer.json()) == {"items", "next"}
+
+
+@pytest.mark.parametrize(("who", "seen"), [("lead", {"ledger-api"}), ("outsider", {"rival-api"}), ("stranger", set())])
+def test_a_list_shows_what_one_sees_and_no_more(call, who, seen):
+    assert {row["slug"] for row in call(who, "GET", "servers").json()["items"]} == seen
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["servers/ledger-api", "agents/builder-bot", "tenants/ledger", "groups/ledger-tools", "people/lead", "me",
+     "servers/ledger-api/credential", "servers/ledger-api/callers", "servers/ledger-api/tools", "servers/ledger-api/probes",
+     "servers/ledger-api/changes", "tenants/ledger/members"],
+)  # fmt: skip
+def test_a_detail_can_be_read(call, path):
+    answer = call("member", "GET", path)
+    assert answer.status_code == 200, answer.content
