@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
+from gateway import probing
 from gateway.auditor import Auditor
 from gateway.authn import Keys, Verifier
 from gateway.credentials import Vault
@@ -17,6 +18,8 @@ from gateway.egress import Egress
 from gateway.envelope import fold_headers
 from gateway.flow import Address, Gone, Parts, serve
 from gateway.listen import Keeper
+from gateway.local import LocalServers
+from gateway.snapshot import Snapshot
 from gateway.upstream import Upstream
 from gateway.wire import JSON_TYPE, Limits, Receive, Refusal, Reply, Scope, Send, render_error, write_reply
 from kernel.errors import DomainError, NotFound, Unauthenticated, Unavailable
@@ -47,7 +50,7 @@ class Settings:
 
 def wants(path: str) -> bool:
     """Tells whether the gateway answers this path; everything else is the portal's."""
-    return path == _MCP or path.startswith(("/mcp/", _METADATA))
+    return path == _MCP or path.startswith(("/mcp/", _METADATA, probing.PREFIX))
 
 
 class Gateway:
@@ -58,8 +61,9 @@ class Gateway:
         self._settings = settings
         self._vault = Vault(settings.credential_key)
         self._egress: Egress | None = None
+        self._local: LocalServers | None = None
         self._parts: Parts | None = None
-        self._keeper = Keeper(settings.dsn, limits, on_swap=self._vault.forget_all_but)
+        self._keeper = Keeper(settings.dsn, limits, on_swap=self._take)
         self._auditor = Auditor(settings.dsn, limits)
         self._addresses: dict[str, Address] = {}
         self._busy = 0
@@ -97,6 +101,8 @@ class Gateway:
             vault=self._vault,
             upstream=Upstream(self._egress, limits, str(settings.stdio_socket)),
         )
+        self._local = LocalServers(self._egress, str(settings.stdio_socket))
+        await self._local.start()
         await self._keeper.start()
         await self._auditor.start()
 
@@ -108,6 +114,8 @@ class Gateway:
                 await asyncio.wait_for(self._idle.wait(), _DRAIN)
         await self._keeper.stop()
         await self._auditor.stop()
+        if self._local is not None:
+            await self._local.stop()
         if self._egress is not None:
             await self._egress.close()
 
@@ -151,6 +159,10 @@ class Gateway:
             self._check_host(headers)
             if path.startswith(_METADATA):
                 return self._metadata(scope["method"], path[len(_METADATA) :])
+            if path.startswith(probing.PREFIX):
+                _check_request(scope, headers)
+                audience, uid = self._settings.issuer + path, path.removeprefix(probing.PREFIX)
+                return await probing.answer_probe(self._started(), audience, uid, headers, receive)
             address = self._address(path)
             _check_request(scope, headers)
             return await serve(self._started(), address, headers, receive)
@@ -166,6 +178,11 @@ class Gateway:
         good = path == "/livez" or self.ready()
         body = b'{"status":"ok"}' if good else b'{"status":"unavailable"}'
         return Reply(200 if good else 503, body, (JSON_TYPE, (b"cache-control", b"no-store")))
+
+    def _take(self, snapshot: Snapshot) -> None:
+        self._vault.forget_all_but(snapshot)
+        if self._local is not None:
+            self._local.take(snapshot)
 
     def _started(self) -> Parts:
         if self._parts is None:

@@ -8,16 +8,16 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import psycopg
 
 from audit.records import Row
+from gateway.appender import Appender
 from gateway.wire import Limits
 from kernel.errors import Unavailable
 
-_APPEND: Final = "SELECT audit_append(%s::jsonb)"
 _BACKOFF: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 Waiting = tuple[bytes, asyncio.Future[None]]
@@ -40,12 +40,12 @@ class Auditor:
     _waiting: list[Waiting] = field(default_factory=list)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
-    _connection: psycopg.AsyncConnection[Any] | None = None
+    _appender: Appender | None = None
 
     @property
     def ready(self) -> bool:
         """Tells whether there is a connection to write to."""
-        return self._connection is not None
+        return self._appender is not None
 
     async def start(self) -> None:
         """Begins to connect and to write."""
@@ -66,7 +66,7 @@ class Auditor:
 
         Raises `Unavailable` at once while there is no connection, so that nobody waits for nothing.
         """
-        if self._connection is None or len(self._waiting) >= self.limits.audit_waiting:
+        if self._appender is None or len(self._waiting) >= self.limits.audit_waiting:
             raise unavailable()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((orjson.dumps(row), future))
@@ -90,17 +90,13 @@ class Auditor:
 
     async def _connect(self) -> None:
         async with asyncio.timeout(self.limits.audit_deadline):
-            connection = await psycopg.AsyncConnection.connect(self.dsn, autocommit=True, prepare_threshold=0)
-            # An installation may run with asynchronous commits; this connection never does.
-            await connection.execute("SET synchronous_commit = on")
-            await connection.execute(_APPEND, ("[]",))
-        self._connection = connection
+            self._appender = await Appender.connect(self.dsn)
 
     async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        appender, self._appender = self._appender, None
+        if appender is not None:
             with contextlib.suppress(psycopg.Error, OSError):
-                await connection.close()
+                await appender.close()
 
     async def _write_forever(self) -> None:
         while True:
@@ -127,12 +123,11 @@ class Auditor:
                 await self._write([one])
 
     async def _commit(self, batch: Sequence[Waiting]) -> None:
-        connection = self._connection
-        if connection is None:
+        if self._appender is None:
             raise psycopg.OperationalError("no connection")
-        text = (b"[" + b",".join([row for row, _ in batch]) + b"]").decode()
+        rows = b"[" + b",".join([row for row, _ in batch]) + b"]"
         async with asyncio.timeout(self.limits.audit_deadline):
-            await connection.execute(_APPEND, (text,))
+            await self._appender.append(rows)
         self.batches += 1
         self.rows += len(batch)
         for _, future in batch:

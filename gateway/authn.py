@@ -17,6 +17,7 @@ from kernel.errors import Unauthenticated
 
 _ALGORITHMS: Final = ["EdDSA", "Ed25519"]
 _TYPES: Final = frozenset({"JWT", "jwt", "at+jwt", "application/at+jwt"})
+_PROBE_TYPES: Final = frozenset({"probe+jwt"})
 _KEYS_EVERY: Final = 1.0
 """Seconds between two looks at the key file: a stranger's key ids must not cost a file read each."""
 
@@ -121,6 +122,16 @@ class Verifier:
         return _grant(_claims(token, self.keys), self.issuer)
 
 
+def verify_probe(verifier: Verifier, authorization: bytes | None, audience: str, now: float) -> None:
+    """Raises `Unauthenticated` unless this is a probe's token for this audience. Probes are rare, so nothing is kept."""
+    claims = _claims(_bearer(authorization, verifier.limits), verifier.keys, _PROBE_TYPES)
+    if claims.get("iss") != verifier.issuer or _text(claims, "aud") != audience or "act" in claims or "sub" in claims:
+        raise Unauthenticated("The token is for another address.", code="token_audience")
+    skew = verifier.limits.clock_skew
+    if not _moment(claims, "nbf") - skew <= now < _moment(claims, "exp"):
+        raise Unauthenticated("The token has expired.", code="token_expired")
+
+
 def _bearer(authorization: bytes | None, limits: Limits) -> bytes:
     if not authorization:
         raise Unauthenticated("This address needs a bearer token.", code="token_missing")
@@ -131,12 +142,12 @@ def _bearer(authorization: bytes | None, limits: Limits) -> bytes:
     return token
 
 
-def _claims(token: bytes, keys: Keys) -> Mapping[str, Any]:
+def _claims(token: bytes, keys: Keys, types: frozenset[str] = _TYPES) -> Mapping[str, Any]:
     try:
         signed = jws.extract_compact(token)
         header = signed.headers()
         # The algorithm is ours to choose, never the token's: one family, one key type, one list.
-        if header.get("alg") not in _ALGORITHMS or header.get("typ", "JWT") not in _TYPES or "crit" in header:
+        if header.get("alg") not in _ALGORITHMS or header.get("typ", "JWT") not in types or "crit" in header:
             raise Unauthenticated("The token is of a kind that is not accepted.", code="token_malformed")
         key = keys.find(str(header.get("kid", "")))
         if key is None or not jws.validate_compact(signed, key, registry=_REGISTRY):

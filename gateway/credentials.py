@@ -8,7 +8,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from gateway.scrub import Patterns, patterns_for
+from gateway.scrub import Patterns, patterns_for, scrub
 from gateway.snapshot import SealedCredential, Server, Snapshot
 from kernel.errors import Unavailable
 from kernel.secrets import Secret
@@ -26,6 +26,10 @@ class Opened:
 
     headers: tuple[tuple[bytes, Secret], ...]
     patterns: Patterns = field(repr=False)
+
+    def clean(self, text: bytes) -> bytes:
+        """Returns the text without any of these secrets."""
+        return scrub(text, self.patterns)[0] if self.headers else text
 
 
 @dataclass(slots=True)
@@ -50,7 +54,7 @@ class Vault:
 
     def forget_all_but(self, snapshot: Snapshot) -> None:
         """Drops from memory whatever the registry no longer holds."""
-        kept = {server.uid: server for server in snapshot.registry.servers.values()}
+        kept = snapshot.registry.known
         for uid in [uid for uid, (server, _) in self._servers.items() if kept.get(uid) is not server]:
             del self._servers[uid]
         held = {(uid, item) for uid, server in kept.items() for item in server.credentials}

@@ -76,7 +76,7 @@ def read_call(headers: Mapping[bytes, bytes], body: bytes, limits: Limits) -> Ca
         raise Answerable(refusal, call_id) from None
 
 
-class Answerable(Exception):  # noqa: N818 - carries a refusal to the renderer, with the id that was already read
+class Answerable(Exception):
     """A refusal of a message whose id is known, so that the answer can carry it."""
 
     def __init__(self, refusal: Refusal, call_id: bytes | None) -> None:

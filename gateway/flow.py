@@ -85,7 +85,7 @@ class Passage:
     began: float = field(default_factory=time.monotonic)
 
 
-class Gone(Exception):  # noqa: N818 - the caller's doing, not an error
+class Gone(Exception):
     """The caller hung up. In the modern era that is the cancellation of its call."""
 
 
@@ -185,7 +185,8 @@ async def call_tool(parts: Parts, call: Call, surface: Surface, receive: Receive
     reasons = decide(surface, route)
     if route is None or reasons:
         await deny(parts, passage, route, reasons)
-        raise Refusal(f"Unknown tool: {name}", number=INVALID_PARAMS, code="tool_unknown")
+        named = (_named(passage),)
+        raise Refusal(f"Unknown tool: {name}", number=INVALID_PARAMS, code="tool_unknown", headers=named)
     mirrored = _check_mirrored(call, route)
     try:
         opened = parts.vault.open_for(route.tool.server)
@@ -200,7 +201,7 @@ async def call_tool(parts: Parts, call: Call, surface: Surface, receive: Receive
         answer = await forward(parts, passage, route, opened, mirrored)
         answer = scrub_answer(parts, answer, opened)
         await record_outcome(parts, passage, answer, recorded)
-    return write_result(call, answer)
+    return write_result(passage, answer)
 
 
 def _arguments(parts: Parts, call: Call) -> tuple[str, bytes]:
@@ -332,14 +333,21 @@ async def record_outcome(parts: Parts, passage: Passage, answer: Answer, recorde
         ) from None
 
 
-def write_result(call: Call, answer: Answer) -> Reply:
-    """Step 9: returns the answer under the caller's own id, in the caller's era."""
+def write_result(passage: Passage, answer: Answer) -> Reply:
+    """Step 9: returns the answer under the caller's own id, in the caller's era, with the call's name in the log."""
     if answer.kind == "cancelled":
         raise Gone
-    call_id = call.id or b"null"
+    call_id = passage.call.id or b"null"
     if answer.error is not None:
-        return result_error(call_id, answer.error)
-    return result_reply(call_id, answer.result_for(call.era))
+        reply = result_error(call_id, answer.error)
+    else:
+        reply = result_reply(call_id, answer.result_for(passage.call.era))
+    return Reply(reply.status, reply.body, (*reply.headers, _named(passage)))
+
+
+def _named(passage: Passage) -> tuple[bytes, bytes]:
+    """What a caller quotes when it asks about a call: everything about it is in the log under this name."""
+    return (b"hanse-call", passage.uid.encode())
 
 
 def result_error(call_id: bytes, error: Mapping[str, Any]) -> Reply:

@@ -67,6 +67,8 @@ class Server:
     path: str
     tls: bool
     credentials: tuple[SealedCredential, ...] = ()
+    command: tuple[str, ...] = ()
+    active: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,15 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Servers and approved tools: the part that is large. `tools` is by owner, in the order of their exposed names."""
+    """Servers and approved tools: the part that is large. `tools` is by owner, in the order of their exposed names.
+
+    `servers` holds the active ones by slug; `known` holds drafts as well, by uid, because a draft is looked at, too.
+    """
 
     number: int
     tools: Mapping[int, tuple[Tool, ...]]
     servers: Mapping[str, Server]
+    known: Mapping[str, Server] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,7 +140,8 @@ def load_registry(connection: psycopg.Connection[Any]) -> Registry:
     return Registry(
         number=number,
         tools={owner: tuple(sorted(found, key=lambda tool: tool.exposed)) for owner, found in tools.items()},
-        servers={server.slug: server for server in servers.values()},
+        servers={server.slug: server for server in servers.values() if server.active},
+        known={server.uid: server for server in servers.values()},
     )
 
 
@@ -201,7 +208,8 @@ def _delegations(cursor: psycopg.Cursor[Any]) -> dict[str, DelegationFacts]:
 
 
 _SERVERS: Final = """
-    SELECT id, uid::text, slug, name, owner_id, protocol, transport, url FROM gateway_servers WHERE status = 'active'
+    SELECT id, uid::text, slug, name, owner_id, protocol, transport, url, command, status = 'active'
+      FROM gateway_servers
 """
 
 
@@ -211,11 +219,12 @@ def _servers(cursor: psycopg.Cursor[Any]) -> dict[int, Server]:
     for server_id, kind, header, origin, value in cursor.execute(query):
         sealed[server_id].append(SealedCredential(kind, header, origin, bytes(value)))
     found: dict[int, Server] = {}
-    for id_, uid, slug, name, owner, protocol, transport, url in cursor.execute(_SERVERS):
+    for id_, uid, slug, name, owner, protocol, transport, url, command, active in cursor.execute(_SERVERS):
         address = _address(transport, url, uid)
         if address is not None:
             held = tuple(sealed.get(id_, ()))
-            found[id_] = Server(id_, uid, slug, name, owner, protocol, *address, credentials=held)
+            start = tuple(command) if transport == "stdio" else ()
+            found[id_] = Server(id_, uid, slug, name, owner, protocol, *address, held, start, active)
     return found
 
 

@@ -114,10 +114,15 @@ class Upstream:
     def _target(self, server: Server) -> Target:
         held = self._targets.get(server.uid)
         if held is None or held[0] is not server:
-            uds = None if server.origin else self.stdio_socket
-            held = (server, Target(server.origin, server.host, server.port, server.path, server.tls, uds))
+            held = (server, target_of(server, self.stdio_socket))
             self._targets[server.uid] = held
         return held[1]
+
+
+def target_of(server: Server, stdio_socket: str) -> Target:
+    """Returns where a server's messages go: its own address, or the runner's socket for a local one."""
+    uds = None if server.origin else stdio_socket
+    return Target(server.origin, server.host, server.port, server.path, server.tls, uds)
 
 
 def _read_answer(status: int, content_type: bytes, body: bytes, sent_id: bytes) -> Answer:

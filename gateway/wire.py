@@ -101,7 +101,7 @@ class Reply:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-class Refusal(DomainError):  # noqa: N818 - named like the rest of the error tree
+class Refusal(DomainError):
     """A message that breaks the protocol: HTTP status, JSON-RPC number, and data where the protocol wants some."""
 
     code = "protocol"

@@ -80,7 +80,7 @@ class Ledger:
 def ledger_server(path: Path) -> MCPServer:
     """Returns the ledger's MCP server over its store."""
     ledger = Ledger(path)
-    server = MCPServer("accounts-ledger", title="Accounts ledger", version="2.0.1")
+    server = MCPServer("accounts-ledger", title="Accounts ledger", version="2.0.1", log_level="WARNING")
 
     @server.tool(title="Balances", annotations=ToolAnnotations(read_only_hint=True))
     def balances() -> str:

@@ -85,7 +85,7 @@ class Pipeline:
 def pipeline_server(path: Path) -> MCPServer:
     """Returns the pipeline's MCP server over its store."""
     pipeline = Pipeline(path)
-    server = MCPServer("deployment-pipeline", title="Deployment pipeline", version="1.2.0")
+    server = MCPServer("deployment-pipeline", title="Deployment pipeline", version="1.2.0", log_level="WARNING")
 
     @server.tool(title="List deployments", annotations=ToolAnnotations(read_only_hint=True))
     def list_deployments(service: str | None = None, environment: str | None = None, limit: int = 20) -> str:
