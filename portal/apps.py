@@ -4,8 +4,6 @@ from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
 
 from portal import rights
-from portal.probing import open_route
-from registry.probe import register_route
 
 
 class PortalConfig(AppConfig):
@@ -15,7 +13,6 @@ class PortalConfig(AppConfig):
     verbose_name = "Portal"
 
     def ready(self) -> None:
-        """Binds what lower floors need from above: rights after a migration, and the way of a probe."""
-        register_route(open_route)
+        """Binds what must happen after every migration."""
         # Django sends the signal only for apps with models; by the time it sends any, every table is there.
         post_migrate.connect(rights.grant_tables, sender=apps.get_app_config("tenants"), dispatch_uid="portal.rights")

@@ -110,6 +110,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- people and sign-in ---------------------------------------------------------------------------------------------
 
+# How the registry, which stands below, reaches a server: through the gateway.
+PROBE_ROUTE = "portal.probing.open_route"
+
 AUTH_USER_MODEL = "tenants.Person"
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",

@@ -1,7 +1,7 @@
 """Looks at a server through the official SDK, and takes in what it shows.
 
 A probe goes through the gateway like everything else: only there can the server's credential be opened. How to get
-there is registered from above (`open_route`), because the registry knows no gateway.
+there is named by the setting `PROBE_ROUTE`, because the registry stands below the gateway and the portal.
 """
 
 import asyncio
@@ -10,10 +10,12 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
+from django.conf import settings
+from django.utils.module_loading import import_string
 from mcp import Client
 from mcp.client import Transport
 
-from kernel.errors import DomainError, Unavailable
+from kernel.errors import DomainError
 from registry.models import Server
 from registry.rules import MAX_TOOLS
 from registry.surfaces import Shown
@@ -22,19 +24,12 @@ SECONDS: Final = 20.0
 MAX_PAGES: Final = 20
 
 Route = Callable[[Server], AbstractAsyncContextManager[Transport]]
-_routes: list[Route] = []
-
-
-def register_route(route: Route) -> None:
-    """Says how a server is reached. Called once, from `AppConfig.ready()` of the composition root."""
-    _routes[:] = [route]
 
 
 def probe(server: Server) -> Shown:
     """Returns what the server shows now, or why it does not. Never raises for what a server does."""
-    if not _routes:
-        raise Unavailable("No way to the gateway is registered, so nothing can be probed.")
-    return asyncio.run(_probe(server, _routes[0]))
+    route: Route = import_string(settings.PROBE_ROUTE)
+    return asyncio.run(_probe(server, route))
 
 
 async def _probe(server: Server, route: Route) -> Shown:
