@@ -253,13 +253,15 @@ class Connection(asyncio.Protocol):
         else:
             self._fail(UpstreamFailed("The upstream closed the connection before its reply was complete.", sent=True))
 
-    # httptools
+    # httptools. The parser reads on behind the end of a reply: nothing after it may touch that reply.
 
     def on_message_begin(self) -> None:
         if self._complete:
             self._fail(ProtocolBroken("The upstream sent more than one reply.", sent=True))
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._complete:
+            return
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > MAX_HEAD or len(self._headers) >= MAX_HEADERS:
             self._fail(TooLarge("The reply's head is too large.", sent=True))
@@ -267,6 +269,8 @@ class Connection(asyncio.Protocol):
             self._headers.append((name.lower(), value.strip()))
 
     def on_headers_complete(self) -> None:
+        if self._complete:
+            return
         status = self._parser.get_status_code()
         if 100 <= status < 200:
             # Interim replies are dropped; switching protocols was never asked for.
@@ -282,6 +286,8 @@ class Connection(asyncio.Protocol):
             self._wake()
 
     def on_body(self, body: bytes) -> None:
+        if self._complete:
+            return
         self._body_bytes += len(body)
         if self._body_bytes > self._max_bytes:
             self._fail(TooLarge("The reply is too large.", sent=True))

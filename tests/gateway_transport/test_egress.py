@@ -1,0 +1,646 @@
+"""The client against peers that are slow, broken, greedy or hostile."""
+
+import asyncio
+import gzip
+import socket
+import ssl
+import zlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway import connection
+from gateway.egress import (
+    AddressRefused,
+    ConnectFailed,
+    Egress,
+    ProtocolBroken,
+    RequestRefused,
+    Target,
+    TimedOut,
+    TooLarge,
+    UpstreamError,
+    UpstreamFailed,
+)
+from registry.addresses import AddressPolicy
+from tests.gateway_transport.peer import always, answering, closing, message, talking_to
+
+GZIP = b"content-encoding: gzip"
+
+
+def post(egress, target, body=b"{}", *, headers=(), timeout=5.0, max_bytes=1 << 20, partition=""):
+    return egress.post(target, headers, body, timeout=timeout, max_bytes=max_bytes, partition=partition)
+
+
+def chunked(*chunks, trailer=b"", headers=b""):
+    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+    return (
+        b"HTTP/1.1 200 OK\r\n" + headers + b"transfer-encoding: chunked\r\n\r\n" + body + b"0\r\n" + trailer + b"\r\n"
+    )
+
+
+def run(script, scenario, **options):
+    async def main():
+        async with talking_to(script, **options) as (peer, egress, target):
+            await scenario(peer, egress, target)
+
+    asyncio.run(main())
+
+
+async def drain(egress, target, **options):
+    async with egress.stream(target, (), b"{}", max_bytes=1000, **options) as stream:
+        async for _ in stream.chunks():
+            pass
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for is a socket of the other side
+            await asyncio.sleep(0.001)
+
+
+def test_a_request_is_what_was_asked_for_and_no_more():
+    async def scenario(peer, egress, target):
+        reply = await post(egress, target, b'{"a":1}', headers=[(b"X-Key", b"v"), (b"accept", b"application/json")])
+        assert (reply.status, reply.body, reply.header(b"x-two")) == (200, b"hello", b"padded")
+        assert peer.requests == [
+            b"POST /mcp?a=1 HTTP/1.1\r\nhost: 127.0.0.1:%d\r\naccept-encoding: identity\r\n"
+            b'x-key: v\r\naccept: application/json\r\ncontent-length: 7\r\n\r\n{"a":1}' % target.port
+        ]
+
+    run(always(message(b"hello", b"200 OK", b"X-Two:   padded  ")), scenario)
+
+
+@pytest.mark.parametrize(
+    ("reply", "body"),
+    [
+        (message(b"abc"), b"abc"),
+        (message(), b""),
+        (chunked(b"ab", b"c" * 1000), b"ab" + b"c" * 1000),
+        (chunked(b"ab", trailer=b"x-end: 1\r\n"), b"ab"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + message(b"abc"), b"abc"),
+        (b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + message(b"abc"), b"abc"),
+        (message(gzip.compress(b"abc" * 100), b"200 OK", GZIP), b"abc" * 100),
+        (message(zlib.compress(b"abc" * 100), b"200 OK", b"content-encoding: deflate"), b"abc" * 100),
+        (message(zlib.compress(b"abc" * 100, wbits=-15), b"200 OK", b"content-encoding: deflate"), b"abc" * 100),
+        (message(b"abc", b"200 OK", b"content-encoding: identity"), b"abc"),
+        (chunked(gzip.compress(b"abc"), headers=GZIP + b"\r\n"), b"abc"),
+        (message(b"abc", b"500 Oops"), b"abc"),
+        (message(b"abc", b"302 Found", b"location: http://127.0.0.1:1/"), b"abc"),
+    ],
+)
+def test_every_framing_is_read_and_the_connection_kept(reply, body):
+    async def scenario(peer, egress, target):
+        for _ in range(3):
+            answer = await post(egress, target)
+            assert answer.body == body
+            assert not answer.header(b"content-encoding").startswith((b"gzip", b"deflate"))
+        assert (peer.connections, len(peer.requests)) == (1, 3)
+
+    run(always(reply), scenario)
+
+
+def test_replies_in_single_bytes_are_read():
+    async def script(peer, reader, writer):
+        while True:
+            await peer.read(reader)
+            for byte in chunked(b"abc", b"defg"):
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0)
+
+    async def scenario(peer, egress, target):
+        assert (await post(egress, target)).body == b"abcdefg"
+        assert (await post(egress, target)).body == b"abcdefg"
+
+    run(script, scenario)
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n"])
+def test_a_body_may_end_with_its_connection(head):
+    async def scenario(peer, egress, target):
+        assert (await post(egress, target)).body == b"until the end"
+        assert (await post(egress, target)).body == b"until the end"
+        assert peer.connections == 2
+
+    run(closing(head + b"until the end"), scenario)
+
+
+def test_a_peer_that_wants_to_close_is_not_used_again():
+    async def scenario(peer, egress, target):
+        for _ in range(2):
+            await post(egress, target)
+        assert peer.connections == 2
+
+    run(always(message(b"abc", b"200 OK", b"connection: close")), scenario)
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (b"", UpstreamFailed),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nabc", UpstreamFailed),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n", UpstreamFailed),
+        (b"HTTP/1.1 200 OK\r\nx: y", UpstreamFailed),
+        (b"SSH-2.0-OpenSSH\r\n", ProtocolBroken),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd", ProtocolBroken),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\nabc", ProtocolBroken),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n", ProtocolBroken),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", ProtocolBroken),
+        (b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n", ProtocolBroken),
+        (message(b"abc", b"200 OK", b"content-encoding: br"), ProtocolBroken),
+        (message(b"abc", b"200 OK", b"content-encoding: gzip, gzip"), ProtocolBroken),
+        (message(b"not gzip", b"200 OK", GZIP), ProtocolBroken),
+        (message(gzip.compress(b"abc" * 99)[:-9], b"200 OK", GZIP), ProtocolBroken),
+        (message(gzip.compress(b"abc") + b"more", b"200 OK", GZIP), ProtocolBroken),
+        (message(gzip.compress(b"\0" * (1 << 21)), b"200 OK", GZIP), TooLarge),
+        (message(b"x" * ((1 << 20) + 1)), TooLarge),
+        (chunked(*[b"x" * 65536] * 17), TooLarge),
+        (b"HTTP/1.1 200 OK\r\nx-big: " + b"y" * connection.MAX_HEAD + b"\r\n\r\n", TooLarge),
+        (b"HTTP/1.1 200 OK\r\nx-big: " + b"y" * (2 * connection.MAX_HEAD), TooLarge),
+        (b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * (connection.MAX_HEADERS + 1) + b"\r\n", TooLarge),
+        (chunked(b"x", trailer=b"a: b\r\n" * 20000), TooLarge),
+    ],
+)
+def test_a_reply_that_cannot_be_trusted_fails_and_closes(reply, error):
+    async def scenario(peer, egress, target):
+        with pytest.raises(error) as caught:
+            await post(egress, target)
+        assert caught.value.sent
+        await until(lambda: egress.open_connections == 0)
+
+    run(closing(reply), scenario)
+
+
+def test_a_second_reply_poisons_the_connection():
+    """Bytes that nobody asked for would be the answer to the next caller's question."""
+
+    async def scenario(peer, egress, target):
+        for _ in range(2):
+            assert (await post(egress, target)).body == b"mine"
+        assert peer.connections == 2
+
+    run(always(message(b"mine") + message(b"stolen")), scenario)
+
+
+def test_a_late_second_reply_poisons_the_connection():
+    async def script(peer, reader, writer):
+        await peer.read(reader)
+        writer.write(message(b"mine"))
+        await writer.drain()
+        await go.wait()
+        writer.write(message(b"stolen"))
+        await reader.read()
+
+    async def scenario(peer, egress, target):
+        nonlocal go
+        go = asyncio.Event()
+        assert (await post(egress, target)).body == b"mine"
+        go.set()
+        await until(lambda: egress.open_connections == 0)
+        assert (await post(egress, target)).body == b"mine"
+
+    go = None
+    run(script, scenario)
+
+
+@pytest.mark.parametrize("silence", [b"", b"HTTP/1.1 200 OK\r\n", message(b"abc")[:-1]])
+def test_the_deadline_covers_every_part(silence):
+    async def scenario(peer, egress, target):
+        with pytest.raises(TimedOut) as caught:
+            await post(egress, target, timeout=0.1)
+        assert caught.value.sent
+        await until(lambda: peer.closed == 1)
+
+    run(answering(silence), scenario)
+
+
+def test_a_connection_that_nobody_accepts_times_out_unsent():
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    port = listener.getsockname()[1]
+    fillers = [socket.socket() for _ in range(4)]
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex(("127.0.0.1", port))
+
+    async def main():
+        egress = Egress(policy=AddressPolicy([f"127.0.0.1:{port}"]), connect_timeout=0.2)
+        with pytest.raises(TimedOut) as caught:
+            await post(egress, Target("http://x", "127.0.0.1", port, "/", False))
+        assert not caught.value.sent
+        await egress.close()
+
+    try:
+        asyncio.run(main())
+    finally:
+        for each in (*fillers, listener):
+            each.close()
+
+
+def test_a_connection_that_was_dropped_while_idle_is_not_used():
+    async def scenario(peer, egress, target):
+        for _ in range(3):
+            assert (await post(egress, target)).status == 200
+            peer.drop()
+            await until(lambda: egress.open_connections == 0)
+        assert (peer.connections, len(peer.requests)) == (3, 3)
+
+    run(always(message()), scenario)
+
+
+def test_a_goodbye_that_the_loop_has_not_read_yet_is_noticed(monkeypatch):
+    monkeypatch.setattr("gateway.egress.ASK_AFTER_SECONDS", 0.0)
+
+    async def scenario(peer, egress, target):
+        await post(egress, target)
+        (idle,) = egress._connections
+        idle._transport.pause_reading()
+        peer.drop()
+        await until(idle._is_readable)
+        assert (await post(egress, target)).status == 200
+        assert len(peer.requests) == 2
+
+    run(always(message()), scenario)
+
+
+def test_a_request_is_never_sent_twice():
+    async def script(peer, reader, writer):
+        await peer.read(reader)
+        if peer.connections == 1 and len(peer.requests) == 1:
+            writer.write(message())
+            await peer.read(reader)
+        writer.close()
+
+    async def scenario(peer, egress, target):
+        await post(egress, target)
+        with pytest.raises(UpstreamFailed) as caught:
+            await post(egress, target, b"second")
+        assert caught.value.sent
+        assert len(peer.requests) == 2
+
+    run(script, scenario)
+
+
+def test_cancelling_closes_the_connection():
+    async def scenario(peer, egress, target):
+        waiting = asyncio.create_task(post(egress, target))
+        await until(lambda: len(peer.requests) == 1)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await until(lambda: peer.closed == 1)
+        assert egress.open_connections == 0
+
+    run(answering(b""), scenario)
+
+
+def test_partitions_never_share_a_connection():
+    async def scenario(peer, egress, target):
+        for partition in ("a", "b", b"a", "a", "b", b"a"):
+            await post(egress, target, partition=partition)
+        assert peer.connections == 3
+
+    run(always(message()), scenario)
+
+
+def test_the_last_connection_used_is_used_first():
+    async def scenario(peer, egress, target):
+        await asyncio.gather(*(post(egress, target) for _ in range(5)))
+        assert peer.connections == 5
+        for _ in range(20):
+            await post(egress, target)
+        assert peer.connections == 5
+
+    run(always(message()), scenario)
+
+
+def test_no_more_than_the_limit_are_in_flight():
+    async def script(peer, reader, writer):
+        while True:
+            await peer.read(reader)
+            peer.now = getattr(peer, "now", 0) + 1
+            peer.most = max(getattr(peer, "most", 0), peer.now)
+            await asyncio.sleep(0.001)
+            peer.now -= 1
+            writer.write(message())
+
+    async def scenario(peer, egress, target):
+        await asyncio.gather(*(post(egress, target, partition=str(n % 3)) for n in range(40)))
+        assert peer.most <= 4
+        assert len(peer.requests) == 40
+
+    run(script, scenario, max_in_flight=4)
+
+
+def test_waiting_for_a_place_ends_with_the_deadline_and_leaks_none():
+    async def script(peer, reader, writer):
+        while True:
+            await peer.read(reader)
+            await go.wait()
+            writer.write(message())
+
+    async def scenario(peer, egress, target):
+        nonlocal go
+        go = asyncio.Event()
+        first = asyncio.create_task(post(egress, target))
+        await until(lambda: len(peer.requests) == 1)
+        with pytest.raises(TimedOut) as caught:
+            await post(egress, target, timeout=0.05)
+        assert not caught.value.sent
+        gone = asyncio.create_task(post(egress, target))
+        await asyncio.sleep(0)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        go.set()
+        await first
+        assert (await post(egress, target)).status == 200
+        assert [origin.in_flight for origin in egress._origins.values()] == [0]
+
+    go = None
+    run(script, scenario, max_in_flight=1)
+
+
+def test_unused_pools_go_away(monkeypatch):
+    monkeypatch.setattr("gateway.egress.SWEEP_SECONDS", 0.01)
+
+    async def scenario(peer, egress, target):
+        for number in range(10):
+            await post(egress, target, partition=str(number))
+        await until(lambda: not egress._pools and not egress._origins)
+        await until(lambda: peer.closed == 10)
+
+    run(always(message()), scenario, idle_seconds=0.01)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [(b"timeout=5", 4), (b"max=9, timeout=1", 0), (b"x", 0), (b"timeout=9999999", 0)]
+)
+def test_what_a_peer_says_about_its_patience_is_believed(value, seconds):
+    assert connection._advertised(value) == seconds
+
+
+BAD = st.sampled_from([b"\r", b"\n", b"\0", b"\r\n", b"\r\nx-evil: 1", b"\n x"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(before=st.binary(max_size=5), bad=BAD, after=st.binary(max_size=5), in_name=st.booleans())
+def test_a_header_cannot_inject(before, bad, after, in_name):
+    async def main():
+        egress = Egress(policy=AddressPolicy())
+        header = (b"x" + before + bad + after, b"v") if in_name else (b"x-key", before + bad + after)
+        with pytest.raises(RequestRefused) as caught:
+            await post(egress, Target("http://x", "127.0.0.1", 1, "/", False), headers=[header])
+        assert not caught.value.sent
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "name", [b"", b"a b", b"a:", b"Host", b"content-length", b"Transfer-Encoding", b"connection", b"\xe4"]
+)
+def test_a_header_that_is_ours_or_no_token_is_refused(name):
+    test_target = Target("http://x", "127.0.0.1", 1, "/", False)
+    with pytest.raises(RequestRefused):
+        asyncio.run(post(Egress(policy=AddressPolicy()), test_target, headers=[(name, b"v")]))
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [("h", "/a b"), ("h", "/a\r\nx: y"), ("h", "a"), ("h", "/ä"), ("h\r\n", "/"), ("h\0", "/"), ("", "/")],
+)
+def test_a_path_or_host_cannot_inject(host, path):
+    async def main():
+        target = Target("http://x", host, 80, path, False)
+        if host:
+            with pytest.raises(RequestRefused):
+                await post(Egress(policy=AddressPolicy()), target)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "169.254.169.254", "10.0.0.1", "::ffff:127.0.0.1"])
+def test_an_address_that_is_closed_is_never_connected_to(host):
+    async def scenario(peer, egress, target):
+        closed = Egress(policy=AddressPolicy())
+        with pytest.raises(AddressRefused) as caught:
+            await post(closed, Target("http://x", host, target.port, "/", False))
+        assert not caught.value.sent
+        assert peer.connections == 0
+
+    run(always(message()), scenario)
+
+
+def test_a_name_is_resolved_once_and_the_checked_address_connected_to(monkeypatch):
+    """The second answer of a rebinding name server is never asked for."""
+    asked = []
+    original = socket.getaddrinfo
+
+    def rebinding(host, port, *args, **kwargs):
+        if host != "rebind.example":
+            return original(host, port, *args, **kwargs)
+        asked.append(host)
+        address = "127.0.0.1" if len(asked) == 1 else "10.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+
+    async def scenario(peer, egress, target):
+        opened = Egress(policy=AddressPolicy([f"127.0.0.1:{target.port}"]))
+        await post(opened, Target("http://rebind.example", "rebind.example", target.port, "/", False))
+        assert len(asked) == 1
+        assert b"host: rebind.example" in peer.requests[0]
+        await opened.close()
+
+    run(always(message()), scenario)
+
+
+def test_a_refused_connection_is_unsent():
+    async def scenario(peer, egress, target):
+        for uds in (None, "/nonexistent/socket"):
+            with pytest.raises(ConnectFailed) as caught:
+                other = Target("http://x", "127.0.0.1", 1, "/", False, uds)
+                await post(Egress(policy=AddressPolicy(["127.0.0.1:1"])), other)
+            assert not caught.value.sent
+
+    run(always(message()), scenario)
+
+
+def test_a_stream_gives_pieces_as_they_come_and_keeps_the_connection():
+    async def script(peer, reader, writer):
+        while True:
+            await peer.read(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+            for number in range(3):
+                writer.write(b"7\r\ndata: %d\r\n" % number)
+                await got.wait()
+                got.clear()
+            writer.write(b"0\r\n\r\n")
+
+    async def scenario(peer, egress, target):
+        nonlocal got
+        got = asyncio.Event()
+        for _ in range(2):
+            pieces = []
+            async with egress.stream(target, (), b"{}", timeout=5, max_bytes=1000) as reply:
+                assert reply.header(b"content-type") == b"text/event-stream"
+                async for piece in reply.chunks():
+                    pieces.append(piece)
+                    got.set()
+            assert pieces == [b"data: 0", b"data: 1", b"data: 2"]
+        assert peer.connections == 1
+
+    got = None
+    run(script, scenario)
+
+
+def test_a_stream_that_is_left_early_closes_its_connection():
+    async def scenario(peer, egress, target):
+        async with egress.stream(target, (), b"{}", timeout=5, max_bytes=1000) as reply:
+            assert reply.status == 200
+        await until(lambda: peer.closed == 1)
+        assert egress.open_connections == 0
+
+    run(answering(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"), scenario)
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (chunked(*[b"x" * 100] * 20), TooLarge),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n", UpstreamFailed),
+        (chunked(gzip.compress(b"\0" * 100000), headers=GZIP + b"\r\n"), TooLarge),
+        (chunked(gzip.compress(b"abc" * 100)[:-9], headers=GZIP + b"\r\n"), ProtocolBroken),
+        (message(b"abc", b"200 OK", b"content-encoding: br"), ProtocolBroken),
+        (b"", UpstreamFailed),
+    ],
+)
+def test_a_stream_holds_the_same_limits(reply, error):
+    async def scenario(peer, egress, target):
+        with pytest.raises(error):
+            await drain(egress, target, timeout=5)
+        await until(lambda: egress.open_connections == 0)
+
+    run(closing(reply), scenario)
+
+
+def test_a_stream_ends_with_its_deadline():
+    async def scenario(peer, egress, target):
+        with pytest.raises(TimedOut):
+            await drain(egress, target, timeout=0.1)
+
+    run(answering(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"), scenario)
+
+
+def test_a_slow_reader_slows_the_peer_down():
+    async def script(peer, reader, writer):
+        await peer.read(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 20000000\r\n\r\n")
+        for _ in range(200):
+            writer.write(b"x" * 100_000)
+            await writer.drain()
+            peer.sent = getattr(peer, "sent", 0) + 100_000
+
+    async def scenario(peer, egress, target):
+        total = 0
+        async with egress.stream(target, (), b"{}", timeout=20, max_bytes=1 << 26) as stream:
+            chunks = stream.chunks()
+            total += len(await anext(chunks))
+            last = -1
+            while last != peer.sent:
+                last = peer.sent
+                await asyncio.sleep(0.1)
+            assert peer.sent < 19_000_000
+            async for piece in chunks:
+                total += len(piece)
+        assert total == 20_000_000
+
+    run(script, scenario)
+
+
+def certificate(name):
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return made.public_bytes(serialization.Encoding.PEM), private
+
+
+def tls_server(tmp_path, name):
+    public, private = certificate(name)
+    (tmp_path / "both.pem").write_bytes(public + private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+    return context, public.decode()
+
+
+def test_tls_is_checked_against_the_host_name(tmp_path):
+    server, public = tls_server(tmp_path, "localhost")
+    client = ssl.create_default_context(cadata=public)
+
+    async def scenario(peer, egress, target):
+        for _ in range(2):
+            assert (await post(egress, target)).body == b"private"
+        assert peer.connections == 1
+
+    run(always(message(b"private")), scenario, tls=server, client_tls=client)
+
+
+@pytest.mark.parametrize("name", ["other.example", "localhost"])
+def test_a_wrong_certificate_sends_nothing(tmp_path, name):
+    server, public = tls_server(tmp_path, name)
+    client = ssl.create_default_context(cadata=public) if name != "localhost" else None
+
+    async def scenario(peer, egress, target):
+        with pytest.raises(ConnectFailed) as caught:
+            await post(egress, target)
+        assert not caught.value.sent
+        assert peer.requests == []
+
+    run(always(message(b"private")), scenario, tls=server, client_tls=client)
+
+
+def test_closing_fails_what_is_under_way_and_refuses_what_comes():
+    async def script(peer, reader, writer):
+        await peer.read(reader)
+        await reader.read()
+
+    async def scenario(peer, egress, target):
+        waiting = asyncio.create_task(post(egress, target))
+        await until(lambda: len(peer.requests) == 1)
+        await egress.close()
+        with pytest.raises(UpstreamFailed):
+            await waiting
+        with pytest.raises(ConnectFailed):
+            await post(egress, target)
+
+    run(script, scenario)
+
+
+def test_an_error_never_quotes_the_request():
+    async def scenario(peer, egress, target):
+        with pytest.raises(UpstreamError) as caught:
+            await post(egress, target, headers=[(b"authorization", b"Bearer hunter2")])
+        assert "hunter2" not in repr(caught.value) + str(caught.value) + repr(caught.value.facts)
+
+    run(closing(b"nonsense hunter2"), scenario)
