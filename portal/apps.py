@@ -3,7 +3,7 @@
 from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
 
-from portal import rights
+from portal import celery, rights
 
 
 class PortalConfig(AppConfig):
@@ -11,6 +11,7 @@ class PortalConfig(AppConfig):
 
     name = "portal"
     verbose_name = "Portal"
+    tasks = celery.app  # every process that starts Django can enqueue
 
     def ready(self) -> None:
         """Binds what must happen after every migration."""

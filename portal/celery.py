@@ -65,6 +65,7 @@ def celery_settings(config: Config) -> dict[str, Any]:
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("hanse")
+app.set_default()  # for every thread, or a page that enqueues in a thread of its own asks localhost for RabbitMQ
 app.config_from_object(celery_settings(settings.HANSE))
 app.autodiscover_tasks()
 
