@@ -45,7 +45,7 @@ class Auditor:
     @property
     def ready(self) -> bool:
         """Tells whether there is a connection to write to."""
-        return self._appender is not None
+        return self._appender is not None and not self._appender.is_lost
 
     async def start(self) -> None:
         """Begins to connect and to write."""
@@ -66,7 +66,7 @@ class Auditor:
 
         Raises `Unavailable` at once while there is no connection, so that nobody waits for nothing.
         """
-        if self._appender is None or len(self._waiting) >= self.limits.audit_waiting:
+        if not self.ready or len(self._waiting) >= self.limits.audit_waiting:
             raise unavailable()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((orjson.dumps(row), future))
@@ -90,7 +90,7 @@ class Auditor:
 
     async def _connect(self) -> None:
         async with asyncio.timeout(self.limits.audit_deadline):
-            self._appender = await Appender.connect(self.dsn)
+            self._appender = await Appender.connect(self.dsn, self._wake.set)
 
     async def _disconnect(self) -> None:
         appender, self._appender = self._appender, None
@@ -102,7 +102,10 @@ class Auditor:
         while True:
             if not self._waiting:
                 self._wake.clear()
-                await self._wake.wait()
+                if self.ready:
+                    await self._wake.wait()
+            if not self.ready:
+                raise psycopg.OperationalError("the connection was lost")
             batch = self._waiting[: self.limits.audit_batch]
             del self._waiting[: len(batch)]
             try:
