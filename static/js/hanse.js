@@ -110,6 +110,11 @@
     if (facet) { facet.open = false; one("summary", facet).focus(); }
   });
 
+  document.addEventListener("submit", (event) => {
+    const question = event.target.dataset.confirm;
+    if (question && !confirm(question)) event.preventDefault();
+  });
+
   document.addEventListener("htmx:afterSwap", (event) => {
     if (palette?.contains(event.target)) choose(options().length ? 0 : -1);
     else openDialog(event.target.closest("dialog"));
