@@ -161,7 +161,12 @@ def test_nothing_is_signed_over_a_changed_tree(open_committed, tampered, signer,
     assert Checkpoint.objects.filter(stream=stream).count() == 1
     assert Checkpoint.objects.filter(stream=healthy).count() == 2
     assert "does not match its last checkpoint" in caplog.text
-    assert Event.objects.filter(place=None).get().stream_id == stream.pk
+    waiting = Event.objects.filter(place=None).get()
+    assert waiting.stream_id == stream.pk
+    first = Event.objects.filter(stream=stream).earliest("id")
+    tampered("UPDATE audit_leaf SET hash = %s WHERE stream_id = %s", leaf_hash(first.leaf.encode()), stream.pk)
+    sequencer.run_until_idle(sequencer.Sequencer(signer))
+    assert Leaf.objects.get(event=waiting).index == 1
 
 
 def test_nothing_is_signed_with_another_key_over_the_same_log(stream, worker, caplog):
