@@ -29,7 +29,12 @@ def test_a_call_reaches_its_server_and_stands_in_the_log(client, upstream, event
 
 
 def test_the_upstream_gets_its_own_tool_name_our_credential_and_nothing_of_the_caller(client, upstream, tokens):
-    extra = [("Cookie", "a=b"), ("X-Forwarded-For", "1.2.3.4"), ("Proxy-Authorization", "Basic eA=="), ("Baggage", "x=y")]
+    extra = [
+        ("Cookie", "a=b"),
+        ("X-Forwarded-For", "1.2.3.4"),
+        ("Proxy-Authorization", "Basic eA=="),
+        ("Baggage", "x=y"),
+    ]
     from tests.gateway.wire_client import modern, modern_headers
 
     message = modern("tools/call", {"name": "books__write", "arguments": {"text": "x"}})

@@ -78,7 +78,9 @@ def test_a_result_whose_outcome_is_not_recorded_is_withheld(client, upstream, ad
 
 
 def test_a_lost_connection_to_the_log_heals(client, admin, broken_log):
-    admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%audit_append%' AND pid <> pg_backend_pid()")
+    admin.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%audit_append%' AND pid <> pg_backend_pid()"
+    )
     wait_until(lambda: client.call("books__write").status == 200, "the gateway does not reconnect")
 
 

@@ -99,10 +99,14 @@ class TestChange:
     def test_a_person_who_left_the_team_stops(self, client, estate, admin):
         person = estate.ids["person"]
         try:
-            admin.execute("UPDATE tenants_membership SET tenant_id = %s WHERE person_id = %s", (estate.ids["rival"], person))
+            admin.execute(
+                "UPDATE tenants_membership SET tenant_id = %s WHERE person_id = %s", (estate.ids["rival"], person)
+            )
             wait_until(lambda: client.call("books__echo").status != 200, "a stranger's agent still works")
         finally:
-            admin.execute("UPDATE tenants_membership SET tenant_id = %s WHERE person_id = %s", (estate.ids["team"], person))
+            admin.execute(
+                "UPDATE tenants_membership SET tenant_id = %s WHERE person_id = %s", (estate.ids["team"], person)
+            )
         wait_until(lambda: client.call("books__echo").status == 200, "the member does not come back")
 
     def test_a_tool_that_changed_is_gone_until_it_is_approved(self, client, estate, admin):
@@ -126,7 +130,9 @@ class TestChange:
     def test_a_changed_address_drops_its_credential_and_stops_calls(self, client, estate, admin, upstream, events):
         server = estate.ids["server:books"]
         try:
-            admin.execute("UPDATE registry_server SET url = replace(url, '127.0.0.1', 'localhost') WHERE id = %s", (server,))
+            admin.execute(
+                "UPDATE registry_server SET url = replace(url, '127.0.0.1', 'localhost') WHERE id = %s", (server,)
+            )
             wait_until(lambda: client.call("books__echo").status != 200, "the credential went to another address")
             upstream.reset()
             got = client.call("books__echo")
@@ -134,7 +140,9 @@ class TestChange:
             assert upstream.seen == []
             assert (events()[-1]["kind"], events()[-1]["leaf"]["reasons"]) == ("denied", ["credential_origin"])
         finally:
-            admin.execute("UPDATE registry_server SET url = replace(url, 'localhost', '127.0.0.1') WHERE id = %s", (server,))
+            admin.execute(
+                "UPDATE registry_server SET url = replace(url, 'localhost', '127.0.0.1') WHERE id = %s", (server,)
+            )
         wait_until(lambda: client.call("books__echo").status == 200, "the server does not come back")
 
 

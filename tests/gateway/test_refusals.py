@@ -102,9 +102,19 @@ HEADERS = {
     "no Mcp-Method": (without("Mcp-Method"), 400, -32020, "header_mismatch"),
     "no Mcp-Name": (without("Mcp-Name"), 400, -32020, "header_mismatch"),
     "no version": (without("MCP-Protocol-Version"), 400, -32020, "header_mismatch"),
-    "a handshake version": ({**modern_headers(CALL), "MCP-Protocol-Version": "2025-11-25"}, 400, -32020, "header_mismatch"),
+    "a handshake version": (
+        {**modern_headers(CALL), "MCP-Protocol-Version": "2025-11-25"},
+        400,
+        -32020,
+        "header_mismatch",
+    ),
     "broken base64": ({**modern_headers(CALL), "Mcp-Name": "=?base64?!!!?="}, 400, -32020, "header_mismatch"),
-    "loose base64": ({**modern_headers(CALL), "Mcp-Name": "=?base64?Ym9va3NfX2VjaG9=?="}, 400, -32020, "header_mismatch"),
+    "loose base64": (
+        {**modern_headers(CALL), "Mcp-Name": "=?base64?Ym9va3NfX2VjaG9=?="},
+        400,
+        -32020,
+        "header_mismatch",
+    ),
     "other case": ({**modern_headers(CALL), "Mcp-Name": "Books__Echo"}, 400, -32020, "header_mismatch"),
     "wrong origin": ({**modern_headers(CALL), "Origin": "https://evil.example"}, 403, -32600, "origin_refused"),
     "null origin": ({**modern_headers(CALL), "Origin": "null"}, 403, -32600, "origin_refused"),
@@ -153,7 +163,9 @@ def test_only_post_carries_messages(client, method):
     assert got.headers["allow"] == "POST"
 
 
-@pytest.mark.parametrize("path", ["/mcp", "/mcp/", "/mcp/a/b/c", "/mcp/Ledger", "/mcp/ledger/", "/mcp/led%20ger", "/mcp/.."])
+@pytest.mark.parametrize(
+    "path", ["/mcp", "/mcp/", "/mcp/a/b/c", "/mcp/Ledger", "/mcp/ledger/", "/mcp/led%20ger", "/mcp/.."]
+)
 def test_addresses_have_one_shape(client, path):
     got = client.send(json.dumps(CALL).encode(), [*client.headers(), *modern_headers(CALL).items()], path=path)
     assert (got.status, got.error["data"]["code"]) == (404, "address_unknown")
@@ -184,7 +196,9 @@ def test_a_body_over_the_limit_that_does_not_say_so_is_refused(client, limits):
 
 @pytest.mark.parametrize("query", ["?access_token=x", "?a=1&Access_Token=x", "?%61ccess_token=x", "?token="])
 def test_a_token_in_the_address_is_refused(client, query):
-    got = client.send(json.dumps(CALL).encode(), [*client.headers(), *modern_headers(CALL).items()], path=client.path + query)
+    got = client.send(
+        json.dumps(CALL).encode(), [*client.headers(), *modern_headers(CALL).items()], path=client.path + query
+    )
     assert (got.status, got.error["data"]["code"]) == (400, "token_in_query")
 
 

@@ -88,15 +88,25 @@ def hostile_tokens(tokens):
     yield "no signature", f"{head}.{body}."
     yield "alg none", signed({"alg": "none", "kid": kid}, lambda _: b"")
     for secret in (raw_public, public["x"].encode(), json.dumps(public).encode()):
-        yield "public key as HMAC secret", signed(
-            {"alg": "HS256", "kid": kid}, lambda text, key=secret: hmac.new(key, text, hashlib.sha256).digest()
+        yield (
+            "public key as HMAC secret",
+            signed({"alg": "HS256", "kid": kid}, lambda text, key=secret: hmac.new(key, text, hashlib.sha256).digest()),
         )
-    yield "another key under our id", jwt.encode(
-        {"alg": "Ed25519", "kid": kid, "typ": "at+jwt"}, claims, OKPKey.generate_key("Ed25519"), algorithms=["Ed25519"]
+    yield (
+        "another key under our id",
+        jwt.encode(
+            {"alg": "Ed25519", "kid": kid, "typ": "at+jwt"},
+            claims,
+            OKPKey.generate_key("Ed25519"),
+            algorithms=["Ed25519"],
+        ),
     )
     own = OKPKey.generate_key("Ed25519")
-    yield "key brought along", jwt.encode(
-        {"alg": "Ed25519", "kid": kid, "jwk": own.as_dict(private=False)}, claims, own, algorithms=["Ed25519"]
+    yield (
+        "key brought along",
+        jwt.encode(
+            {"alg": "Ed25519", "kid": kid, "jwk": own.as_dict(private=False)}, claims, own, algorithms=["Ed25519"]
+        ),
     )
     yield "another curve", jwt.encode({"alg": "ES256", "kid": kid}, claims, ECKey.generate_key("P-256"))
     yield "shared secret", jwt.encode({"alg": "HS256", "kid": kid}, claims, OctKey.generate_key(256))

@@ -111,7 +111,10 @@ def test_a_server_that_is_not_there_is_a_clear_error(client, upstream, events, a
     wait_until(lambda: len(client.ask("tools/list").result["tools"]) == 2, "the new tools do not appear")
     assert client.call("gone__x").error["data"] == {"code": "upstream_connect_failed", "sent": False}
     assert client.call("inside__x").error["data"] == {"code": "upstream_address_refused", "sent": False}
-    assert [event["result"] for event in events() if event["kind"] == "outcome"] == ["connect_failed", "address_refused"]
+    assert [event["result"] for event in events() if event["kind"] == "outcome"] == [
+        "connect_failed",
+        "address_refused",
+    ]
 
 
 def test_a_tool_s_own_error_passes_unchanged(client, upstream, events):
@@ -126,9 +129,15 @@ def test_a_secret_in_an_error_is_cut_out(client, upstream):
 
 
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
-@pytest.mark.parametrize("order", [["jsonrpc", "id", "result"], ["result", "jsonrpc", "id"], ["id", "result", "jsonrpc"]])
+@pytest.mark.parametrize(
+    "order", [["jsonrpc", "id", "result"], ["result", "jsonrpc", "id"], ["id", "result", "jsonrpc"]]
+)
 def test_any_spelling_of_an_answer_is_understood(client, upstream, order, separators):
-    result = {"resultType": "complete", "content": [], "structuredContent": {"n": 12345678901234567890123, "e": "\u00e9"}}
+    result = {
+        "resultType": "complete",
+        "content": [],
+        "structuredContent": {"n": 12345678901234567890123, "e": "\u00e9"},
+    }
 
     async def answer(seen, receive, send):
         members = {"jsonrpc": "2.0", "id": seen.message["id"], "result": result}
@@ -194,7 +203,10 @@ def test_a_caller_who_hangs_up_cancels_the_call_and_the_record_says_so(client, u
     place = client.base.removeprefix("http://").split(":")
     raw = socket.create_connection((place[0], int(place[1])))
     head = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    raw.sendall(f"POST {client.path} HTTP/1.1\r\nhost: {place[0]}\r\n{head}content-length: {len(message)}\r\n\r\n".encode() + message)
+    raw.sendall(
+        f"POST {client.path} HTTP/1.1\r\nhost: {place[0]}\r\n{head}content-length: {len(message)}\r\n\r\n".encode()
+        + message
+    )
     assert started.wait(10)
     raw.close()
     assert stopped.wait(2.5), "the upstream was not stopped before its deadline"
