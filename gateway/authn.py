@@ -39,6 +39,14 @@ class Grant:
     tools: frozenset[str] | None = None
 
 
+class TokenRefused(Unauthenticated):
+    """A token that we signed and that does not open this door: who showed it is known, so it can be recorded."""
+
+    def __init__(self, message: str, *, code: str, grant: Grant) -> None:
+        super().__init__(message, code=code)
+        self.grant = grant
+
+
 class Keys:
     """The public keys that tokens are signed with, read again when their file changes."""
 
@@ -108,9 +116,9 @@ class Verifier:
             self._remember(digest, grant)
         if grant.expires <= now:
             self._known.pop(digest, None)
-            raise Unauthenticated("The token has expired.", code="token_expired")
+            raise TokenRefused("The token has expired.", code="token_expired", grant=grant)
         if max(grant.not_before, grant.issued) > now + self.limits.clock_skew:
-            raise Unauthenticated("The token is not valid yet.", code="token_not_yet_valid")
+            raise TokenRefused("The token is not valid yet.", code="token_not_yet_valid", grant=grant)
         return grant
 
     def _remember(self, digest: bytes, grant: Grant) -> None:

@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -14,13 +15,13 @@ from typing import Any, Final
 from audit import records
 from gateway import legacy
 from gateway.auditor import Auditor
-from gateway.authn import Grant, Verifier
+from gateway.authn import Grant, TokenRefused, Verifier
 from gateway.credentials import Opened, Vault
 from gateway.envelope import Answerable, read_call
 from gateway.listen import Keeper
 from gateway.rewrite import decode_header, encode_header, header_value, write_json
-from gateway.snapshot import Snapshot, Team
-from gateway.surface import Route, Surface, find_caller, find_surface, named_by_token
+from gateway.snapshot import Snapshot
+from gateway.surface import Route, Surface, find_surface, named_by_token
 from gateway.upstream import Answer, Upstream, error_answer
 from gateway.upstream_errors import UpstreamError
 from gateway.wire import (
@@ -128,7 +129,10 @@ async def serve(parts: Parts, address: Address, headers: Mapping[bytes, bytes], 
         call_id, era = call.id, call.era
         surface = await resolve(parts, address, grant)
         return await _METHODS.get(call.method, _unknown_method)(parts, call, surface, receive)
-    except Unauthenticated:
+    except Unauthenticated as error:
+        parts.counts[error.error_code] += 1
+        if isinstance(error, TokenRefused):
+            await record_refused(parts, address, error)
         raise
     except Answerable as refused:
         return render_error(refused.refusal, refused.call_id)
@@ -148,8 +152,28 @@ def authenticate(parts: Parts, address: Address, headers: Mapping[bytes, bytes])
     """Step 2: returns what the bearer token says, when it is signed, in time, and for this very address."""
     grant = parts.verifier.verify(headers.get(b"authorization"), time.time())
     if grant.audience not in address.audiences:
-        raise Unauthenticated("The token is for another address.", code="token_audience")
+        raise TokenRefused("The token is for another address.", code="token_audience", grant=grant)
     return grant
+
+
+async def record_refused(parts: Parts, address: Address, error: TokenRefused) -> None:
+    """Step 2, refused: makes it durable, in the log of the team at whose door it was, that this token was shown there."""
+    snapshot, grant = parts.keeper.snapshot, error.grant
+    team = snapshot.tenants.teams.get(address.team) if snapshot is not None else None
+    if team is None:
+        return
+    row = records.denied(
+        team.log,
+        records.Actor(grant.person, grant.agent, grant.delegation),
+        call=str(new_uid()),
+        verb=VERB,
+        object=f"token/{grant.jti}",
+        arguments=b"{}",
+        reasons=(error.error_code,),
+    )
+    # Who is refused anyway is refused without a log, too; there is nothing to withhold.
+    with contextlib.suppress(Unavailable):
+        await parts.auditor.append(row)
 
 
 async def resolve(parts: Parts, address: Address, grant: Grant) -> Surface:
@@ -161,20 +185,13 @@ async def resolve(parts: Parts, address: Address, grant: Grant) -> Surface:
         snapshot = await parts.keeper.read_again("tenants", newer_than=parts.keeper.read_at("tenants"))
         surface = _surface(parts, snapshot, address, grant)
     if surface is None:
-        raise Unauthenticated("What the token was issued for is no longer there.", code="token_unknown")
+        raise TokenRefused("What the token was issued for is no longer there.", code="token_unknown", grant=grant)
     return surface
 
 
 def _surface(parts: Parts, snapshot: Snapshot, address: Address, grant: Grant) -> Surface | None:
     team = snapshot.tenants.teams.get(address.team)
-    if team is None or not _is_known(snapshot, grant, team, address.server):
-        return None
-    return find_surface(snapshot, grant, team, address.server, parts.limits)
-
-
-def _is_known(snapshot: Snapshot, grant: Grant, team: Team, server: str) -> bool:
-    caller = find_caller(snapshot, grant, team, server)
-    return caller.person is not None and caller.agent is not None and caller.delegation is not None
+    return None if team is None else find_surface(snapshot, grant, team, address.server, parts.limits)
 
 
 async def call_tool(parts: Parts, call: Call, surface: Surface, receive: Receive) -> Reply:

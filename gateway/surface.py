@@ -112,15 +112,21 @@ def find_caller(snapshot: Snapshot, grant: Grant, team: Team, server: str) -> Ca
     )
 
 
-def find_surface(snapshot: Snapshot, grant: Grant, team: Team, server: str, limits: Limits) -> Surface:
-    """Returns the caller's surface, from the snapshot's cache while no delegation has begun or ended since."""
+def find_surface(snapshot: Snapshot, grant: Grant, team: Team, server: str, limits: Limits) -> Surface | None:
+    """Returns the caller's surface, from the snapshot's cache while no delegation has begun or ended since.
+
+    None when the snapshot does not know the person, the agent or the delegation.
+    """
     key = (grant.person, grant.agent, grant.delegation, grant.tools, team.id, server)
     found: Surface | None = snapshot.surfaces.get(key)
     now = time.time()
     if found is None or now >= found.until:
+        caller = find_caller(snapshot, grant, team, server)
+        if caller.person is None or caller.agent is None or caller.delegation is None:
+            return None
         if len(snapshot.surfaces) >= limits.surfaces_cached:
             del snapshot.surfaces[next(iter(snapshot.surfaces))]
-        found = snapshot.surfaces[key] = _build(snapshot, find_caller(snapshot, grant, team, server), now, limits)
+        found = snapshot.surfaces[key] = _build(snapshot, caller, now, limits)
     return found
 
 

@@ -14,7 +14,6 @@ from tests.gateway.estate import Estate, TokenMaker, make_estate
 from tests.gateway.servers import Upstream, serve_asgi
 from tests.gateway.wire_client import Client
 
-
 HERE = Path(__file__).parent
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import uvicorn
 
@@ -66,12 +66,12 @@ class Upstream:
     answer: Callable[[Seen, Any, Any], Any] | None = None
     url: str = ""
 
-    def __enter__(self) -> "Upstream":
+    def __enter__(self) -> Self:
         self._served = serve_asgi(lambda _port: self)
         self.url = self._served.__enter__().url
         return self
 
-    def __exit__(self, *exc: Any) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._served.__exit__(None, None, None)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -53,7 +53,7 @@ CLAIMS = {
 
 
 @pytest.mark.parametrize("case", CLAIMS)
-def test_a_token_that_does_not_say_the_right_things_is_refused(client, tokens, upstream, case):
+def test_a_token_that_does_not_say_the_right_things_is_refused(client, tokens, upstream, events, case):
     changes, code = CLAIMS[case]
     changes = {
         name: tokens.claims()["aud"] + "/" if value is ... else int(NOW() + value) if isinstance(value, int) else value
@@ -66,6 +66,9 @@ def test_a_token_that_does_not_say_the_right_things_is_refused(client, tokens, u
     assert challenge.startswith('Bearer error="invalid_token"')
     assert f'resource_metadata="{client.base}/.well-known/oauth-protected-resource/mcp/ledger"' in challenge
     assert upstream.seen == []
+    # Whose token it was is known once its signature holds and it says all that it must: then it is recorded.
+    known = code not in {"token_claims", "token_issuer"}
+    assert [event["leaf"]["reasons"] for event in events()] == ([[code]] if known else [])
 
 
 def test_a_little_clock_skew_is_forgiven(client, tokens):

@@ -86,7 +86,7 @@ def test_an_upstream_that_lies_is_a_clear_error_and_a_record(client, upstream, e
     upstream.answer, code = LIES[case]
     got = client.call(tool, {"text": "x"}, id=7)
     assert (got.status, got.json["id"], got.error["data"]["code"]) == (200, 7, code)
-    assert -32768 > got.error["code"] or got.error["code"] > -32000
+    assert got.error["code"] < -32768 or got.error["code"] > -32000
     assert [event["kind"] for event in events()] == ["intent", "outcome"]
     assert f"upstream_{events()[-1]['result']}" == code
     upstream.reset()

@@ -108,7 +108,7 @@ def test_an_answer_is_either_allowed_or_has_a_reason(case):
 
 @given(cases)
 def test_the_agent_never_exceeds_the_person(case):
-    person, agent, link, tool, context = case
+    person, _agent, link, tool, context = case
     if decide(*case).allow:
         roles = person.roles.get(context.team, frozenset())
         assert person.active
