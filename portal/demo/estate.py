@@ -137,7 +137,10 @@ DELEGATIONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ServerPlan:
-    """A server of the estate: who owns it, who approves for the owner, how sensitive its tools are."""
+    """A server of the estate: who owns it, who approves for the owner, how sensitive its tools are.
+
+    `left_open` names tools that nobody has decided on yet, so that something waits for the keeper.
+    """
 
     slug: str
     name: str
@@ -146,6 +149,7 @@ class ServerPlan:
     summary: str
     sensitivity: Sensitivity
     command: tuple[str, ...] = ()
+    left_open: tuple[str, ...] = ()
 
 
 SERVERS: Final = (
@@ -166,6 +170,7 @@ SERVERS: Final = (
         "handbook", "Engineering handbook", "platform", "mara",
         "The handbook's git repository, through the public server mcp-server-git.", Sensitivity.INTERNAL,
         command=("mcp-server-git", "--repository", "{handbook}"),
+        left_open=("git_checkout", "git_commit"),
     ),
 )  # fmt: skip
 

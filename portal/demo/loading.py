@@ -179,7 +179,7 @@ async def _look_at(server: Server, directory: Path) -> Shown:
 def _approve(server: Server, plan: estate.ServerPlan) -> None:
     keeper = principal_of(Person.objects.get(handle=plan.keeper))
     for tool in tools(SYSTEM).filter(server=server):
-        if tool.seen is not None and not tool.faults:
+        if tool.seen is not None and not tool.faults and tool.name not in plan.left_open:
             effect = claimed_effect(tool.seen.get("annotations"))
             approve_tool(actor=keeper, tool=tool, seen_pin=tool.seen_pin, effect=effect, sensitivity=plan.sensitivity)
 
