@@ -19,6 +19,7 @@ from gateway.envelope import fold_headers
 from gateway.flow import Address, Gone, Parts, serve
 from gateway.listen import Keeper
 from gateway.local import LocalServers
+from gateway.session import LegacySessions
 from gateway.snapshot import Snapshot
 from gateway.upstream import Upstream
 from gateway.wire import JSON_TYPE, Limits, Receive, Refusal, Reply, Scope, Send, render_error, write_reply
@@ -61,6 +62,7 @@ class Gateway:
         self._settings = settings
         self._vault = Vault(settings.credential_key)
         self._egress: Egress | None = None
+        self._sessions: LegacySessions | None = None
         self._local: LocalServers | None = None
         self._parts: Parts | None = None
         self._keeper = Keeper(settings.dsn, limits, on_swap=self._take)
@@ -93,13 +95,14 @@ class Gateway:
         """Makes the parts that need an event loop and begins to connect."""
         settings, limits = self._settings, self._settings.limits
         self._egress = Egress(policy=AddressPolicy(settings.upstream_allow), max_in_flight=limits.in_flight_per_server)
+        self._sessions = LegacySessions(self._egress)
         self._parts = Parts(
             limits=limits,
             verifier=Verifier(settings.issuer, Keys(settings.token_keys), limits),
             keeper=self._keeper,
             auditor=self._auditor,
             vault=self._vault,
-            upstream=Upstream(self._egress, limits, str(settings.stdio_socket)),
+            upstream=Upstream(self._egress, self._sessions, limits, str(settings.stdio_socket)),
         )
         self._local = LocalServers(self._egress, str(settings.stdio_socket))
         await self._local.start()
@@ -116,6 +119,8 @@ class Gateway:
         await self._auditor.stop()
         if self._local is not None:
             await self._local.stop()
+        if self._sessions is not None:
+            await self._sessions.close()
         if self._egress is not None:
             await self._egress.close()
 

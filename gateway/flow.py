@@ -301,7 +301,8 @@ async def forward(
     modern = passage.call.era is Era.MODERN
     watch = _Watch(passage.receive, parts.limits.disconnect_watch_after) if modern else None
     try:
-        return await parts.upstream.call(route, passage.uid, passage.arguments, opened, mirrored)
+        party = f"{passage.actor.person} {passage.actor.agent}"
+        return await parts.upstream.call(route, passage.uid, passage.arguments, opened, mirrored, party=party)
     except UpstreamError as error:
         return error_answer(error)
     except asyncio.CancelledError:

@@ -9,6 +9,7 @@ from typing import Any, Final, Never
 
 import orjson
 
+from gateway.sse import EventParser
 from gateway.wire import INVALID_REQUEST, PARSE_ERROR, Refusal
 
 _DIGITS: Final = bytes(0x30 if 0x30 <= byte <= 0x39 else byte for byte in range(256))
@@ -131,13 +132,8 @@ def _open_slowly(body: bytes, sent_id: bytes) -> dict[str, Any]:
 
 def last_event(body: bytes, sent_id: bytes) -> bytes:
     """Returns the JSON-RPC response in an event stream: the data of the last event that answers `sent_id`."""
-    found = b""
-    for block in body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n\n"):
-        lines = [line[5:].removeprefix(b" ") for line in block.split(b"\n") if line.startswith(b"data:")]
-        data = b"\n".join(lines)
-        if data and _answers(data, sent_id):
-            found = data
-    return found
+    events = EventParser(len(body) + 1).feed(body)
+    return next((data for data in reversed(events) if _answers(data, sent_id)), b"")
 
 
 def _answers(data: bytes, sent_id: bytes) -> bool:

@@ -1,6 +1,8 @@
 """One governed call as an upstream sees it: a request built from nothing, an answer believed only as far as it is checked."""
 
+import hashlib
 import itertools
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -9,10 +11,11 @@ import orjson
 
 from gateway.credentials import Opened
 from gateway.egress import Egress, Target, UpstreamError
-from gateway.envelope import META_CAPABILITIES, META_CLIENT, META_VERSION, MODERN_VERSION
+from gateway.envelope import LEGACY_VERSIONS, META_CAPABILITIES, META_CLIENT, META_VERSION, MODERN_VERSION
 from gateway.legacy import SERVER_INFO, downgrade
 from gateway.rewrite import last_event, open_response, write_json
 from gateway.scrub import Patterns, scrub
+from gateway.session import LegacySessions
 from gateway.snapshot import Server
 from gateway.surface import Route
 from gateway.wire import UPSTREAM, Era, Limits
@@ -85,22 +88,35 @@ class Upstream:
     """Makes the calls of one worker."""
 
     egress: Egress
+    sessions: LegacySessions
     limits: Limits
     stdio_socket: str
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _targets: dict[str, tuple[Server, Target]] = field(default_factory=dict)
 
     async def call(
-        self, route: Route, call: str, arguments: bytes, opened: Opened, mirrored: tuple[tuple[bytes, bytes], ...]
+        self,
+        route: Route,
+        call: str,
+        arguments: bytes,
+        opened: Opened,
+        mirrored: tuple[tuple[bytes, bytes], ...],
+        *,
+        party: str,
     ) -> Answer:
-        """Returns what the tool answered. Raises `UpstreamError` when there was no HTTP answer."""
+        """Returns what the tool answered. Raises `UpstreamError` when there was no HTTP answer.
+
+        `party` names person and agent: a server that keeps state in sessions keeps it apart for each.
+        """
         sent_id = b"%d" % next(self._ids)
+        server = route.tool.server
+        if server.origin and server.protocol in LEGACY_VERSIONS:
+            return await self._call_legacy(route, arguments, opened, party, sent_id)
         body = b'{"jsonrpc":"2.0","id":' + sent_id + route.head + arguments + _TAIL
         # The trace is ours: its id is the call's, so an upstream's own log can be laid beside the audit record.
         trace = call.replace("-", "")
         headers = [*route.headers, (b"traceparent", f"00-{trace}-{trace[16:]}-01".encode()), *mirrored]
         headers += [(name, value.reveal()) for name, value in opened.headers]
-        server = route.tool.server
         reply = await self.egress.post(
             self._target(server),
             headers,
@@ -110,6 +126,24 @@ class Upstream:
             partition=server.uid,
         )
         return _read_answer(reply.status, reply.header(b"content-type"), reply.body, sent_id)
+
+    async def _call_legacy(self, route: Route, arguments: bytes, opened: Opened, party: str, sent_id: bytes) -> Answer:
+        server = route.tool.server
+        # A credential that was replaced is another caller to the server; its ciphertext tells it apart.
+        bound = hashlib.sha256(b"".join(item.sealed for item in server.credentials)).hexdigest()
+        body = await self.sessions.call(
+            self._target(server),
+            [(name, value.reveal()) for name, value in opened.headers],
+            "tools/call",
+            {"name": route.tool.name, "arguments": json.loads(arguments)},
+            request_id=sent_id,
+            protocol=server.protocol,
+            timeout=self.limits.deadline,
+            max_bytes=self.limits.upstream_bytes,
+            partition=f"{server.uid} {bound} {party}",
+            exact=True,
+        )
+        return _read_answer(200, b"application/json", body, sent_id)
 
     def _target(self, server: Server) -> Target:
         held = self._targets.get(server.uid)

@@ -199,7 +199,14 @@ def _servers(connection: psycopg.Connection, estate: Estate, upstream: str, open
 
 
 def add_server(
-    connection: psycopg.Connection, estate: Estate, slug: str, owner: str, url: str, *, transport: str = "http"
+    connection: psycopg.Connection,
+    estate: Estate,
+    slug: str,
+    owner: str,
+    url: str,
+    *,
+    transport: str = "http",
+    protocol: str = "2026-07-28",
 ) -> int:
     now = datetime.now(UTC)
     common = {"owner_id": estate.ids[owner], "name": slug, "slug": slug, "created_at": now, "version": 1}
@@ -212,7 +219,7 @@ def add_server(
         command=[] if transport == "http" else ["x"],
         status="active",
         status_reason="",
-        protocol="2026-07-28",
+        protocol=protocol,
         **common,
     )
     _keep(estate, f"server:{slug}", server)

@@ -32,14 +32,23 @@ def make_sdk_server(_port: int, *, json_response: bool):
     return server.streamable_http_app(json_response=json_response, transport_security=NO_REBINDING)
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["json", "sse"])
+WAYS = {
+    "modern-json": (True, "2026-07-28"),
+    "modern-sse": (False, "2026-07-28"),
+    "legacy-json": (True, "2025-11-25"),
+    "legacy-sse": (False, "2025-06-18"),
+}
+
+
+@pytest.fixture(scope="module", params=WAYS)
 def behind(request, gateway_database, estate):
-    """Returns the slug of a server made with the official SDK, and a delegation for it."""
-    slug = "sdk-json" if request.param else "sdk-sse"
+    """Returns the slug of a server made with the official SDK, spoken to in one revision, and a delegation for it."""
+    slug = f"sdk-{request.param}"
+    json_response, protocol = WAYS[request.param]
     schema = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
-    with serve_asgi(lambda port: make_sdk_server(port, json_response=request.param)) as served:
+    with serve_asgi(lambda port: make_sdk_server(port, json_response=json_response)) as served:
         with psycopg.connect(gateway_database("superuser")) as connection:
-            add_server(connection, estate, slug, "team", f"{served.url}/mcp")
+            add_server(connection, estate, slug, "team", f"{served.url}/mcp", protocol=protocol)
             add_tool(connection, estate, slug, "shout", 0, schema=schema)
             add_tool(connection, estate, slug, "fail", 1)
             _, delegation = add_delegation(connection, estate, tool_groups=[slug])
@@ -49,9 +58,11 @@ def behind(request, gateway_database, estate):
 def with_client(url: str, token: str, mode: str, work):
     async def run():
         headers = {"Authorization": f"Bearer {token}"}
-        async with httpx2.AsyncClient(headers=headers) as http:
-            async with Client(streamable_http_client(url, http_client=http), mode=mode) as client:
-                return await work(client)
+        async with (
+            httpx2.AsyncClient(headers=headers) as http,
+            Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+        ):
+            return await work(client)
 
     return asyncio.run(asyncio.wait_for(run(), 30))
 

@@ -33,7 +33,7 @@ class Got:
         return self.json["result"]
 
 
-def modern(method: str, params: dict[str, Any] | None = None, *, id: Any = 1) -> dict[str, Any]:
+def modern(method: str, params: dict[str, Any] | None = None, *, id: Any = 1) -> dict[str, Any]:  # noqa: A002
     return {"jsonrpc": "2.0", "id": id, "method": method, "params": {**(params or {}), "_meta": META}}
 
 
@@ -72,16 +72,16 @@ class Client:
         bearer = [("Authorization", f"Bearer {self.token}")] if self.token else []
         return [*bearer, ("Content-Type", "application/json"), *((k.replace("_", "-"), v) for k, v in extra.items())]
 
-    def ask(self, method: str, params: dict[str, Any] | None = None, *, id: Any = 1) -> Got:
+    def ask(self, method: str, params: dict[str, Any] | None = None, *, id: Any = 1) -> Got:  # noqa: A002
         """Sends one request of the modern revision."""
         message = modern(method, params, id=id)
         headers = [*self.headers(), *modern_headers(message).items()]
         return self.send(json.dumps(message).encode(), headers)
 
-    def call(self, name: str, arguments: Any = None, *, id: Any = 1) -> Got:
+    def call(self, name: str, arguments: Any = None, *, id: Any = 1) -> Got:  # noqa: A002
         return self.ask("tools/call", {"name": name, "arguments": arguments or {}}, id=id)
 
-    def ask_legacy(self, method: str, params: Any = None, *, version: str | None = "2025-11-25", id: Any = 1) -> Got:
+    def ask_legacy(self, method: str, params: Any = None, *, version: str | None = "2025-11-25", id: Any = 1) -> Got:  # noqa: A002
         """Sends one request of a handshake revision; `id=None` makes it a notification."""
         message = {"jsonrpc": "2.0", "method": method, "params": params or {}}
         if id is not None:
