@@ -174,9 +174,12 @@ class Connection(asyncio.Protocol):
     def _start(self, request: bytes, deadline: float, max_bytes: int) -> None:
         if self._transport is None or not self._is_open:
             raise UpstreamFailed("The upstream closed the connection.", sent=False)
+        seconds = deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimedOut("The time for this call was over before it could be sent.", sent=False)
         self._reset(max_bytes)
         self._outstanding = True
-        self._timer = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._expire)
+        self._timer = self._loop.call_later(seconds, self._expire)
         self._transport.write(request)
 
     async def _wait(self) -> None:

@@ -58,3 +58,13 @@ class ProtocolBroken(UpstreamError):
     """The reply is not HTTP/1.1 as we accept it."""
 
     code = "protocol"
+
+
+class BadStatus(UpstreamError):
+    """The upstream answered with an HTTP status that carries no JSON-RPC response."""
+
+    code = "status"
+
+    def __init__(self, message: str, *, status: int, sent: bool = True) -> None:
+        super().__init__(message, sent=sent)
+        self.status = status

@@ -465,8 +465,8 @@ def test_a_name_is_resolved_once_and_the_checked_address_connected_to(monkeypatc
 def test_a_refused_connection_is_unsent():
     async def scenario(peer, egress, target):
         for uds in (None, "/nonexistent/socket"):
+            other = Target("http://x", "127.0.0.1", 1, "/", False, uds)
             with pytest.raises(ConnectFailed) as caught:
-                other = Target("http://x", "127.0.0.1", 1, "/", False, uds)
                 await post(Egress(policy=AddressPolicy(["127.0.0.1:1"])), other)
             assert not caught.value.sent
 
