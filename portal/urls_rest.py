@@ -23,7 +23,7 @@ READ_AND_CHANGE: Final = {"get": "retrieve", "patch": "partial_update"}
 
 
 def _at(address: str, resource: type[Resource], actions: dict[str, str]) -> URLPattern:
-    return path(address, resource.as_view(actions))
+    return path(address, resource.as_view({**actions}))
 
 
 def _acts(address: str, resource: type[Resource], *acts: str, method: str = "post") -> list[URLPattern]:

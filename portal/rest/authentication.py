@@ -65,9 +65,9 @@ class PrincipalScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untype
     """How the two ways in look in OpenAPI."""
 
     target_class = PrincipalAuthentication
-    name = ["session", "apiKey"]  # type: ignore[assignment]
+    name = ["session", "apiKey"]
 
-    def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:  # type: ignore[override]
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
         """Returns the session's cookie and the bearer key."""
         return [
             {"type": "apiKey", "in": "cookie", "name": "hanse", "description": "Changes need `X-CSRFToken`, too."},

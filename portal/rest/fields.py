@@ -84,7 +84,7 @@ class Level(Choice):
         self.kind = kind
         super().__init__(choices=[(item.name.lower(), item.name.capitalize()) for item in kind], **kwargs)
 
-    def to_internal_value(self, data: Any) -> IntEnum:
+    def to_internal_value(self, data: Any) -> Any:
         """Returns the member."""
         return self.kind[str(super().to_internal_value(data)).upper()]
 

@@ -40,7 +40,7 @@ def words(*fields: str) -> Any:
     return CharFilter(method=search, max_length=200)
 
 
-class TenantFilters(FilterSet):
+class TenantFilters(FilterSet):  # type: ignore[misc]
     """Of tenants."""
 
     q = words("slug", "name", "summary")
@@ -50,20 +50,20 @@ class TenantFilters(FilterSet):
     domain = CharFilter(field_name="domain_links__domain__slug", max_length=48)
 
 
-class PersonFilters(FilterSet):
+class PersonFilters(FilterSet):  # type: ignore[misc]
     """Of people."""
 
     q = words("handle", "name", "email")
 
 
-class MembershipFilters(FilterSet):
+class MembershipFilters(FilterSet):  # type: ignore[misc]
     """Of roles held in a tenant."""
 
     role = ChoiceFilter(choices=ROLES)
     person = CharFilter(field_name="person__handle", max_length=48)
 
 
-class AgentFilters(FilterSet):
+class AgentFilters(FilterSet):  # type: ignore[misc]
     """Of agents."""
 
     q = words("slug", "name", "purpose")
@@ -73,7 +73,7 @@ class AgentFilters(FilterSet):
     profile = ChoiceFilter(choices=PROFILES)
 
 
-class DelegationFilters(FilterSet):
+class DelegationFilters(FilterSet):  # type: ignore[misc]
     """Of delegations; `state` is as of this moment."""
 
     team = CharFilter(field_name="team__slug", max_length=48)
@@ -86,7 +86,7 @@ class DelegationFilters(FilterSet):
         return rows.filter(delegation_state(value, clock.now()))
 
 
-class ServerFilters(FilterSet):
+class ServerFilters(FilterSet):  # type: ignore[misc]
     """Of servers."""
 
     q = words("slug", "name", "summary")
@@ -101,7 +101,7 @@ class ServerFilters(FilterSet):
         return rows.filter(probe_ok={"ok": True, "failing": False, "unprobed": None}[value])
 
 
-class ToolFilters(FilterSet):
+class ToolFilters(FilterSet):  # type: ignore[misc]
     """Of tools."""
 
     q = words("name", "exposed_name", "title", "description")
@@ -115,7 +115,7 @@ class ToolFilters(FilterSet):
         return rows.filter(effect=Effect[value.upper()])
 
 
-class GroupFilters(FilterSet):
+class GroupFilters(FilterSet):  # type: ignore[misc]
     """Of tool groups."""
 
     q = words("slug", "name")

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
+from typing import Final, cast
 
 from django.db import connection, transaction
 from rest_framework.request import Request
@@ -33,7 +33,7 @@ def once(request: Request, act: Callable[[], Response], *, secret: bool) -> Resp
         return act()
     if not _KEY.fullmatch(key):
         raise Invalid("That is no idempotency key: 1 to 128 visible ASCII characters.", code="idempotency_key_invalid")
-    person: Person = request.user
+    person = cast("Person", request.user)
     with transaction.atomic():
         _claim(person, key)
         digest = _digest(request)
@@ -46,11 +46,16 @@ def once(request: Request, act: Callable[[], Response], *, secret: bool) -> Resp
     return response
 
 
+def lock_of(person: Person, key: str) -> int:
+    """Returns the number of the advisory lock that stands for this key of this person."""
+    name = hashlib.sha256(f"rest:{person.pk}:{key}".encode()).digest()[:8]
+    return int.from_bytes(name, "big", signed=True)
+
+
 def _claim(person: Person, key: str) -> None:
     """Holds the key until the transaction ends; a second request does not wait for the first, it is told."""
-    name = hashlib.sha256(f"{person.pk}:{key}".encode()).digest()[:8]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [int.from_bytes(name, "big", signed=True)])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock_of(person, key)])
         (mine,) = cursor.fetchone()
     if not mine:
         raise Conflict("The same request is being worked on.", code="idempotency_in_progress")

@@ -2,7 +2,7 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
@@ -17,23 +17,19 @@ from django_filters import FilterSet
 from rest_framework.request import Request
 
 from kernel.errors import Invalid
-from tenants.principals import Principal
 
 PAGE: Final = 50
 MAX_PAGE: Final = 200
 MAX_CURSOR: Final = 1_000
 OWN: Final = ("limit", "cursor", "sort")
 
-Context = Callable[[Principal, Sequence[Any]], Mapping[str, object]]
-
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a list can do. The first sort is the default; `context` reads what one page of rows needs, all at once."""
+    """What a list can do: filter by a FilterSet (or a form), sort by name. The first sort is the default."""
 
-    filters: type[FilterSet] | type[forms.Form] | None = None
+    filters: Any = None
     sorts: Mapping[str, str] = field(default_factory=lambda: {"newest": "-pk"})
-    context: Context = lambda principal, rows: {}
 
     def fields(self) -> dict[str, forms.Field]:
         """Returns the form field of each filter, by the name of its query parameter."""
@@ -53,7 +49,7 @@ class Page:
     context: Mapping[str, object] = field(default_factory=dict)
 
 
-def page_of(request: Request, principal: Principal, rows: QuerySet[Any], listing: Listing) -> Page:
+def page_of(request: Request, rows: QuerySet[Any], listing: Listing) -> Page:
     """Returns the page asked for. A filter narrows what was visible and never shows more."""
     refuse_unknown(request, listing)
     limit, (path, descending) = limit_of(request), _order_of(request, listing)
@@ -63,7 +59,7 @@ def page_of(request: Request, principal: Principal, rows: QuerySet[Any], listing
     found = list(rows.order_by(*dict.fromkeys((f"{sign}{path}", f"{sign}pk")))[: limit + 1])
     shown = found[:limit]
     mark = [_stated(_value(shown[-1], path)), shown[-1].pk] if len(found) > limit else None
-    return Page(shown, next_address(request, mark), listing.context(principal, shown))
+    return Page(shown, next_address(request, mark))
 
 
 def refuse_unknown(request: Request, listing: Listing) -> None:
@@ -88,9 +84,9 @@ def read_cursor(request: Request) -> list[Any] | None:
     text = request.query_params.get("cursor")
     if text is None:
         return None
+    if len(text) > MAX_CURSOR:
+        raise _bad_cursor()
     try:
-        if len(text) > MAX_CURSOR:
-            raise ValueError("too long")
         mark = json.loads(urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4)))
     except (ValueError, RecursionError) as error:
         raise _bad_cursor() from error
@@ -121,7 +117,7 @@ def cleaned(form: forms.Form) -> dict[str, Any]:
 def _narrowed(request: Request, rows: QuerySet[Any], listing: Listing) -> QuerySet[Any]:
     if listing.filters is None:
         return rows
-    chosen: Any = listing.filters(data=request.query_params, queryset=rows)  # type: ignore[call-arg]
+    chosen: Any = listing.filters(data=request.query_params, queryset=rows)
     cleaned(chosen.form)
     narrowed: QuerySet[Any] = chosen.qs
     return narrowed
@@ -147,7 +143,7 @@ def _after(rows: QuerySet[Any], mark: list[Any] | None, path: str, *, descending
     try:
         value = parse_datetime(mark[0][1:]) if mark[0].startswith("@") else mark[0][1:]
         if value is None:
-            raise ValueError("no moment")
+            raise _bad_cursor()
         return rows.filter(Q(**{f"{path}__{side}": value}) | Q(**{path: value, f"pk__{side}": mark[1]}))
     except (ValueError, TypeError, ValidationError) as error:
         raise _bad_cursor() from error

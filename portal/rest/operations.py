@@ -71,9 +71,10 @@ def operation(**facts: Any) -> Callable[[Callable[..., Any]], Callable[..., Http
     def wrap(method: Callable[..., Any]) -> Callable[..., HttpResponseBase]:
         @wraps(method)
         def call(view: Resource, request: Request, **names: Any) -> HttpResponseBase:
-            def act() -> HttpResponseBase:
+            def act() -> Response:
                 given = (_input(request, told.takes),) if told.takes else ()
-                return _answer(view, told, method(view, *given, **names))
+                response: Response = _answer(view, told, method(view, *given, **names))
+                return response
 
             return once(request, act, secret=told.secret) if request.method == "POST" else act()
 
@@ -89,7 +90,7 @@ def _input(request: Request, takes: type[Input]) -> dict[str, Any]:
     return dict(checked.validated_data)
 
 
-def _answer(view: Resource, told: Operation, result: Any) -> HttpResponseBase:
+def _answer(view: Resource, told: Operation, result: Any) -> Any:
     if isinstance(result, HttpResponse):
         return result
     if told.gives is None:
@@ -109,7 +110,7 @@ def _answer(view: Resource, told: Operation, result: Any) -> HttpResponseBase:
 
 
 def _paged(view: Resource, listing: Listing, rows: Any) -> Page:
-    return page_of(view.request, view.principal, rows, listing)
+    return page_of(view.request, rows, listing)
 
 
 def _page(told: Operation, page: Page) -> Response:

@@ -1,7 +1,7 @@
 """Request bodies: small, strict JSON. Everything else is refused before any view sees it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any, Final, NoReturn
 
 from rest_framework.exceptions import ParseError
@@ -43,16 +43,16 @@ class StrictJSONParser(BaseParser):
 class AlwaysJSON(BaseContentNegotiation):
     """Answers in JSON whatever `Accept` says, as RFC 9110 allows: a client sees the problem, not a 406."""
 
-    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser | None:
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         """Returns the JSON parser for JSON, for everything else none."""
         kind = (request.content_type or "").partition(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == kind), None)
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         """Returns the JSON renderer."""
-        return renderers[0], "application/json"
+        return next(iter(renderers)), "application/json"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

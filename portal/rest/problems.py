@@ -51,6 +51,14 @@ _OWN_STATUS: Final[tuple[tuple[type[errors.DomainError], HTTPStatus], ...]] = (
     (PreconditionRequired, HTTPStatus.PRECONDITION_REQUIRED),
 )
 
+_SIMPLE: Final[tuple[tuple[tuple[type[Exception], ...], type[errors.DomainError], str], ...]] = (
+    ((Http404, rest_errors.NotFound), errors.NotFound, "There is nothing at this address."),
+    ((django_errors.PermissionDenied,), errors.Forbidden, "You may not do this."),
+    ((django_errors.RequestDataTooBig,), errors.TooLarge, "The request is too big."),
+    ((django_errors.BadRequest, django_errors.SuspiciousOperation), Malformed, "The request cannot be read."),
+    ((DataError,), errors.Invalid, "A value cannot be stored: it is too long, too big, or no text."),
+)
+
 
 def answer_problem(error: Exception, context: Mapping[str, Any]) -> Response:
     """Returns the problem of whatever was raised in a view. What nobody foresaw says nothing but that it happened."""
@@ -96,26 +104,17 @@ def _is_translated(error: Exception) -> bool:
 
 def _translated(error: Exception) -> errors.DomainError:
     """Returns the house's own error for what Django, the framework and the database raise."""
-    match error:
-        case errors.DomainError():
-            return error
-        case rest_errors.ValidationError():
-            return errors.Invalid("The input is not valid.", errors=_by_pointer(error.detail))
-        case rest_errors.Throttled():
-            return errors.RateLimited("Too many requests.", retry_after=max(1, math.ceil(error.wait or 1)))
-        case Http404() | rest_errors.NotFound():
-            return errors.NotFound("There is nothing at this address.")
-        case django_errors.PermissionDenied():
-            return errors.Forbidden("You may not do this.")
-        case django_errors.ValidationError():
-            return errors.Invalid("The input is not valid.", errors=_by_pointer(_messages(error)))
-        case django_errors.RequestDataTooBig():
-            return errors.TooLarge("The request is too big.")
-        case django_errors.BadRequest() | django_errors.SuspiciousOperation():
-            return Malformed("The request cannot be read.")
-        case DataError():
-            return errors.Invalid("A value cannot be stored: it is too long, too big, or no text.")
-    return errors.DomainError("Something went wrong here. It was noted.", code="internal")
+    if isinstance(error, errors.DomainError):
+        return error
+    if isinstance(error, rest_errors.ValidationError):
+        return errors.Invalid("The input is not valid.", errors=_by_pointer(error.detail))
+    if isinstance(error, django_errors.ValidationError):
+        return errors.Invalid("The input is not valid.", errors=_by_pointer(_messages(error)))
+    if isinstance(error, rest_errors.Throttled):
+        seconds = math.ceil(getattr(error, "wait", None) or 1)
+        return errors.RateLimited("Too many requests.", retry_after=max(1, seconds))
+    known = (kind(text) for raised, kind, text in _SIMPLE if isinstance(error, raised))
+    return next(known, None) or errors.DomainError("Something went wrong here. It was noted.", code="internal")
 
 
 def _of_framework(error: rest_errors.APIException) -> errors.DomainError:

@@ -62,6 +62,8 @@ _PROBLEM: Final = {
 class OperationSchema(AutoSchema):
     """Reads an `Operation` instead of guessing."""
 
+    view: Any
+
     @property
     def told(self) -> Operation:
         """The operation behind this method."""
@@ -81,7 +83,7 @@ class OperationSchema(AutoSchema):
         """Returns the operation's own summary."""
         return self.told.summary
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         """Returns the docstring of the method."""
         return (getattr(self.view, self.view.action).__doc__ or "").strip()
 
@@ -98,9 +100,9 @@ class OperationSchema(AutoSchema):
             return {told.status: None}
         return {told.status: _page_shape(told.gives) if told.listing else told.gives}
 
-    def get_override_parameters(self) -> list[OpenApiParameter]:
+    def get_override_parameters(self) -> list[Any]:
         """Returns query parameters of lists, and the headers of conditional and idempotent requests."""
-        told, found = self.told, []
+        told, found = self.told, list[OpenApiParameter]()
         if told.listing is not None:
             found += _list_parameters(told.listing)
         if told.conditional:
@@ -119,8 +121,8 @@ class OperationSchema(AutoSchema):
     def _is_list_view(self, serializer: Any = None) -> bool:
         return False
 
-    def _get_serializer_name(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> str:
-        return super()._get_serializer_name(serializer, direction, bypass_extensions).removesuffix("Out")
+    def _get_serializer_name(self, serializer: Any, direction: Any, *args: Any) -> str:
+        return super()._get_serializer_name(serializer, direction, *args).removesuffix("Out")
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
@@ -144,7 +146,7 @@ class OperationSchema(AutoSchema):
         return found | ({503} if self.method in {"POST", "PUT", "PATCH"} or told.heavy else set())
 
 
-def describe_problems(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+def describe_problems(result: dict[str, Any], **_how: Any) -> dict[str, Any]:
     """Returns the description with the problem responses that its operations refer to."""
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = _PROBLEM
@@ -158,7 +160,7 @@ def describe_problems(result: dict[str, Any], generator: Any, request: Any, publ
 @cache
 def openapi_document() -> dict[str, Any]:
     """Returns the description; the code does not change while a process runs, so it is made once."""
-    document: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    document: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     return document
 
 
@@ -182,10 +184,9 @@ def _list_parameters(listing: Listing) -> list[OpenApiParameter]:
 def _filter_type(field: forms.Field) -> dict[str, Any]:
     if isinstance(field, forms.UUIDField):
         return {"type": "string", "format": "uuid"}
-    if isinstance(field, forms.NullBooleanField | forms.BooleanField):
-        return {"type": "string", "enum": ["true", "false"]}
     if isinstance(field, forms.ChoiceField):
-        return {"type": "string", "enum": [value for value, _ in field.choices if value]}
+        choices: Any = field.choices
+        return {"type": "string", "enum": [value for value, _ in choices if value]}
     if isinstance(field, forms.DateTimeField):
         return {"type": "string", "format": "date-time"}
     return {"type": "string", "maxLength": getattr(field, "max_length", None) or 200}

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.test import Client
 from django.test import override_settings as overridden
 
+from audit.keys import load_or_create, publish
 from kernel.secrets import Secret
 from portal.keyring import sealing_key
 from portal.rest import keys
@@ -22,6 +23,7 @@ from registry.addresses import AddressPolicy
 from registry.models import Server, Tool, ToolGroup
 from registry.services import create_group, register_server, set_credential
 from registry.surfaces import Shown, approve_tool, take_in_probe
+from registry.tasks import probe_server
 from tenants.models import Agent, Delegation, Tenant
 from tenants.principals import SYSTEM, Principal
 from tenants.rules import Effect, Sensitivity
@@ -125,6 +127,22 @@ def call(world, as_role):
             )
 
     return send
+
+
+@pytest.fixture
+def audit_key(installation):
+    """The verifier's key is there, as it is once a sequencer has run."""
+    signer = load_or_create(installation.secrets_dir("audit") / "checkpoint.pem")
+    publish(signer, installation.public_dir / "audit.vkey")
+    return signer
+
+
+@pytest.fixture
+def probes(monkeypatch):
+    """Returns the ids of servers whose probes were asked for, instead of putting them into a queue."""
+    asked = []
+    monkeypatch.setattr(probe_server, "delay", asked.append)
+    return asked
 
 
 @pytest.fixture

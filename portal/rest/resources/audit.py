@@ -105,7 +105,7 @@ class ReportOut(Output):
     name = serializers.CharField(source="stream.name")
     ok = serializers.BooleanField()
     size = serializers.IntegerField()
-    root = serializers.SerializerMethodField()
+    root = serializers.SerializerMethodField()  # type: ignore[assignment]
     checkpoints = serializers.IntegerField()
     findings = FindingOut(many=True)
 

@@ -30,7 +30,7 @@ class DelegationOut(Output):
     tool_groups = serializers.ListField(child=serializers.CharField())
     effect_ceiling = Level(Effect)
     sensitivity_ceiling = Level(Sensitivity)
-    parent = serializers.UUIDField(source="parent.uid", allow_null=True, default=None)
+    parent = serializers.UUIDField(source="parent.uid", allow_null=True, default=None)  # type: ignore[assignment]
     depth = serializers.IntegerField()
     run = serializers.CharField()
     state = serializers.SerializerMethodField()
@@ -57,7 +57,9 @@ class NewDelegation(Input):
     effect_ceiling = Level(Effect, required=False)
     sensitivity_ceiling = Level(Sensitivity, required=False)
     purpose = Text(max_length=400, required=False, allow_blank=True)
-    parent = serializers.UUIDField(required=False, help_text="The delegation that this one is cut from.")
+    parent = serializers.UUIDField(  # type: ignore[assignment]
+        required=False, help_text="The delegation that this one is cut from."
+    )
     run = Text(max_length=64, required=False, allow_blank=True)
 
 
