@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from kernel.clock import now
+from portal.pages.screens import screen
 from portal.parts.marks import TONES
 
 NODES: Final = [
@@ -39,6 +40,7 @@ def icon_names() -> list[str]:
     return re.findall(r'<symbol id="([a-z-]+)"', sprite)
 
 
+@screen("GET")
 def styleguide(request: HttpRequest) -> HttpResponse:
     """Shows sample words in every part."""
     context = {"icons": icon_names(), "states": [*TONES], "nodes": NODES, "rows": ROWS, "present": now()}

@@ -1,0 +1,309 @@
+"""Each screen as people in different places see it, and each act as it is refused or done."""
+
+import json
+import re
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from audit.models import Event
+from registry.models import Credential, Server, Tool
+from tenants.models import Agent, Delegation, Membership, Person
+
+PLACES = {
+    "home": (),
+    "catalog": (),
+    "server_new": (),
+    "teams": (),
+    "identity": (),
+    "agent_new": (),
+    "delegations": (),
+    "delegation_new": (),
+    "people": (),
+    "audit": (),
+    "search": (),
+    "styleguide": (),
+    "server": ("accounts",),
+    "tenant": ("ledger",),
+    "agent": ("builder-bot",),
+}
+TABS = ("callers", "probes", "changes", "credential")
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_screen_needs_sign_in(db, name):
+    response = Client().get(reverse(name, args=PLACES[name]))
+    assert response.status_code == 302
+    assert response.url.startswith("/accounts/login/?next=")
+
+
+@pytest.mark.parametrize("who", ["admin", "lead", "member", "reviewer"])
+def test_every_screen_opens_for_who_belongs_there(browse, who):
+    client = browse(who)
+    for name, args in PLACES.items():
+        response = client.get(reverse(name, args=args))
+        assert response.status_code == 200, name
+        assert "no-store" in response["Cache-Control"]
+        assert "{%" not in response.content.decode()
+    for tab in TABS:
+        assert client.get(reverse("server_tab", args=["accounts", tab])).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["server", "tenant", "agent"])
+@pytest.mark.parametrize("who", ["outsider", "stranger"])
+def test_what_one_may_not_see_looks_like_what_is_not_there(browse, who, name):
+    client = browse(who)
+    foreign = client.get(reverse(name, args=PLACES[name]))
+    absent = client.get(reverse(name, args=["no-such-thing"]))
+    assert foreign.status_code == absent.status_code == 404
+    assert _without_nonce(foreign) == _without_nonce(absent)
+
+
+def test_lists_hold_only_what_one_sees(browse):
+    text = browse("outsider").get("/catalog/").content.decode()
+    assert "Rival-Crm" in text
+    assert "Accounts ledger" not in text
+    assert "accounts/balance" not in browse("outsider").get("/audit/").content.decode()
+    assert "builder-bot" not in browse("outsider").get("/search/?q=bot").content.decode().replace("rival-bot", "")
+
+
+def test_facets_narrow_and_unknown_ones_are_ignored(browse):
+    client = browse("lead")
+    assert _rows(client.get("/catalog/?tier=domain")) == ["Desk"]
+    assert _rows(client.get("/catalog/?owner=mine&status=draft")) == ["Pipeline"]
+    assert _rows(client.get("/catalog/?health=waiting")) == ["Accounts ledger"]
+    assert len(_rows(client.get("/catalog/?tier=moon&sort=colour"))) == 3
+    assert "Nothing fits" in client.get("/catalog/?q=zeppelin").content.decode()
+
+
+def test_htmx_gets_the_rows_alone(browse):
+    client = browse("lead")
+    response = client.get("/catalog/?q=acc", headers={"HX-Request": "true"})
+    text = response.content.decode()
+    assert text.lstrip().startswith('<div id="results">')
+    assert "<html" not in text
+    assert 'hx-swap-oob="innerHTML">1 found' in text
+    assert "HX-Request" in response["Vary"]
+
+
+def test_a_cursor_walks_the_whole_list_once(browse, cast, monkeypatch):
+    monkeypatch.setattr("portal.pages.lists.PAGE", 1)
+    client, seen, url = browse("lead"), [], "/catalog/?sort=-name"
+    while url:
+        response = client.get(url)
+        seen += _rows(response)
+        following = re.search(r'rel="next" href="(\?[^"]+)"', response.content.decode())
+        url = "/catalog/" + following[1].replace("&amp;", "&") if following else ""
+    assert seen == ["Pipeline", "Desk", "Accounts ledger"]
+    assert client.get("/catalog/?after=nonsense").status_code == 422
+
+
+def test_an_export_has_what_the_list_has_and_no_formula(browse, cast):
+    Server.objects.filter(slug="pipeline").update(name="=HYPERLINK(evil)")
+    client = browse("lead")
+    rows = json.loads(client.get("/catalog/?format=json&owner=mine").content)
+    assert [row["slug"] for row in rows] == ["accounts", "pipeline"]
+    file = client.get("/catalog/?format=csv")
+    assert file["Content-Type"].startswith("text/csv")
+    assert "'=HYPERLINK" in file.content.decode()
+    assert {row["agent"] for row in json.loads(client.get("/audit/?format=json&kind=intent").content)} == {
+        "builder-bot"
+    }
+
+
+def test_what_a_server_says_is_never_markup(browse):
+    text = browse("lead").get("/servers/accounts/").content.decode()
+    assert "&lt;important&gt;" in text
+    assert "<important>" not in text
+    assert "a tag that poses as an instruction" in text
+
+
+def test_an_approval_is_of_what_was_seen(browse):
+    tool = Tool.objects.get(name="balance")
+    client = browse("lead")
+    url = reverse("tool_approve", args=[tool.uid])
+    assert client.post(url, {"seen_pin": "0" * 64, "effect": 0, "sensitivity": 1}).status_code == 409
+    assert client.post(url, {"seen_pin": tool.seen_pin, "effect": "x", "sensitivity": 1}).status_code == 422
+    assert client.post(url, {"seen_pin": tool.seen_pin, "effect": 0, "sensitivity": 1}).status_code == 302
+    tool.refresh_from_db()
+    assert tool.state == "approved"
+
+
+def test_a_refusal_says_what_is_missing_and_who_gives_it(browse):
+    tool = Tool.objects.get(name="close_books")
+    response = browse("member").post(
+        reverse("tool_approve", args=[tool.uid]), {"seen_pin": tool.seen_pin, "effect": 1, "sensitivity": 1}
+    )
+    text = response.content.decode()
+    assert response.status_code == 403
+    assert "Team lead in ledger" in text
+    assert "a lead of the team or a platform admin" in text
+    assert Tool.objects.get(name="close_books").state == "new"
+
+
+def test_rejecting_needs_a_reason(browse):
+    tool = Tool.objects.get(name="close_books")
+    client, url = browse("lead"), reverse("tool_reject", args=[tool.uid])
+    assert client.post(url, {"reason": " "}).status_code == 422
+    assert client.post(url, {"reason": "too wide"}).status_code == 302
+    tool.refresh_from_db()
+    assert tool.state == "rejected"
+
+
+def test_who_can_call_is_answered_with_reasons(browse):
+    text = browse("lead").get("/servers/accounts/callers/").content.decode()
+    assert "1 tool" in text
+    assert "builder-bot" in text
+
+
+def test_a_credential_is_written_and_never_shown(browse):
+    client = browse("lead")
+    form = {"kind": "bearer", "header": "", "value": "s3cret-of-the-ledger"}
+    assert client.post(reverse("credential_set", args=["accounts"]), form).status_code == 302
+    page = client.get("/servers/accounts/credential/").content.decode()
+    assert "http://127.0.0.1:9" in page
+    assert "s3cret" not in page
+    wrong = client.post(reverse("credential_set", args=["accounts"]), form | {"kind": "header", "header": "Host"})
+    assert wrong.status_code == 422
+    assert "s3cret" not in wrong.content.decode()
+    assert browse("member").post(reverse("credential_set", args=["accounts"]), form).status_code == 403
+    assert client.post(reverse("credential_remove", args=["accounts"])).status_code == 302
+    assert not Credential.objects.exists()
+
+
+def test_a_server_is_registered_as_a_draft(browse, settings):
+    form = {"owner": "ledger", "name": "New one", "slug": "new-one", "url": "http://169.254.169.254/mcp"}
+    client = browse("lead")
+    refused = client.post("/catalog/register/", form)
+    assert refused.status_code == 422
+    assert "metadata" in refused.content.decode()
+    assert client.post("/catalog/register/", form | {"url": "http://8.8.8.8/mcp"}).status_code == 302
+    assert Server.objects.get(slug="new-one").status == "draft"
+    assert client.post("/catalog/register/", form | {"url": "http://8.8.8.8/mcp"}).status_code == 422
+
+
+def test_the_life_of_a_server(browse):
+    client = browse("lead")
+    url = reverse("server_status", args=["accounts", "quarantine"])
+    assert client.post(url, {"reason": ""}).status_code == 422
+    assert client.post(url, {"reason": "odd answers"}).status_code == 302
+    assert "odd answers" in client.get("/servers/accounts/").content.decode()
+    assert client.post(reverse("server_status", args=["accounts", "activate"])).status_code == 302
+    assert client.get(url).status_code == 405
+
+
+def test_a_delegation_from_first_to_last(browse, cast):
+    client = browse("lead")
+    form = {
+        "agent": "builder-bot",
+        "tool_groups": ["accounts"],
+        "effect_ceiling": 1,
+        "sensitivity_ceiling": 2,
+        "hours": 24,
+        "purpose": "Close the month",
+    }
+    assert client.post("/identity/delegations/new/?team=ledger", form | {"tool_groups": []}).status_code == 422
+    assert client.post("/identity/delegations/new/?team=ledger", form).status_code == 302
+    row = Delegation.objects.get(purpose="Close the month")
+    minted = client.post(reverse("delegation_mint", args=[row.uid]), {"minutes": 5})
+    token = re.search(r'id="token-text" tabindex="0">([\w.-]+)<', minted.content.decode())[1]
+    assert "no-store" in minted["Cache-Control"]
+    assert token not in client.get(reverse("delegation", args=[row.uid])).content.decode()
+    narrow = {"tool_groups": ["accounts"], "effect_ceiling": 0, "sensitivity_ceiling": 1, "hours": 1}
+    assert client.post(reverse("delegation_narrow", args=[row.uid]), narrow).status_code == 302
+    row.refresh_from_db()
+    assert (row.effect_ceiling, row.sensitivity_ceiling) == (0, 1)
+    assert client.post(reverse("delegation_narrow", args=[row.uid]), narrow | {"effect_ceiling": 1}).status_code == 422
+    assert client.post(reverse("delegation_revoke", args=[row.uid]), {"reason": "done"}).status_code == 302
+    assert client.post(reverse("delegation_mint", args=[row.uid]), {"minutes": 5}).status_code == 422
+    foreign = browse("outsider").post(reverse("delegation_revoke", args=[row.uid]), {})
+    assert foreign.status_code == 404
+
+
+def test_nobody_mints_for_somebody_else(browse, cast):
+    row = Delegation.objects.get(purpose="Answer questions")
+    assert browse("member").post(reverse("delegation_mint", args=[row.uid]), {"minutes": 5}).status_code == 403
+
+
+def test_an_agent_is_registered_suspended_and_resumed(browse):
+    client = browse("lead")
+    form = {"home": "ledger", "name": "Clerk", "slug": "clerk", "sponsor": "lead", "profile": "reader", "risk": 1}
+    assert client.post("/identity/agents/register/", form).status_code == 302
+    assert client.post(reverse("agent_status", args=["clerk", "suspend"]), {"reason": ""}).status_code == 422
+    assert client.post(reverse("agent_status", args=["clerk", "suspend"]), {"reason": "looped"}).status_code == 302
+    assert Agent.objects.get(slug="clerk").status == "suspended"
+    assert browse("member").post(reverse("agent_status", args=["clerk", "resume"])).status_code == 403
+    assert client.post(reverse("agent_status", args=["clerk", "resume"])).status_code == 302
+
+
+def test_roles_are_given_and_taken(browse, cast):
+    client = browse("lead")
+    form = {"person": "stranger@example.test", "role": "member"}
+    assert client.post("/teams/ledger/roles/give/", form).status_code == 302
+    assert Membership.objects.filter(person=cast.stranger.person, tenant=cast.team).exists()
+    assert client.post("/teams/ledger/roles/take/", form).status_code == 302
+    assert client.post("/teams/ledger/roles/give/", form | {"person": "nobody"}).status_code == 422
+    assert client.post("/teams/ledger/roles/give/", form | {"role": "domain_steward"}).status_code == 422
+    assert browse("member").post("/teams/ledger/roles/give/", form).status_code == 403
+
+
+def test_people_are_added_by_admins_alone(browse):
+    form = {
+        "name": "Nia",
+        "email": "nia@example.test",
+        "handle": "nia",
+        "clearance": 1,
+        "password": "a long pass phrase",
+    }
+    assert browse("lead").post("/identity/people/add/", form).status_code == 403
+    assert browse("admin").post("/identity/people/add/", form).status_code == 302
+    assert browse("admin").post("/identity/people/nia/off/").status_code == 302
+    assert not Person.objects.get(handle="nia").is_active
+
+
+def test_a_record_shows_both_identities_and_why(browse):
+    event = Event.objects.get(kind="denied")
+    client = browse("lead")
+    text = client.get(reverse("record", args=[event.uid])).content.decode()
+    assert "Lead" in text
+    assert "builder-bot" in text
+    assert "Delegation effect ceiling" in text
+    leaf = client.get(reverse("record_download", args=[event.uid, "leaf"]))
+    assert leaf.content.decode() == event.leaf
+    assert client.get(reverse("record_download", args=[event.uid, "proof"])).status_code == 409  # not sequenced yet
+    assert browse("outsider").get(reverse("record", args=[event.uid])).status_code == 404
+
+
+def test_the_palette_finds_what_one_sees(browse):
+    text = browse("lead").get("/search/?q=acc").content.decode()
+    assert 'role="option"' in text
+    assert "/servers/accounts/" in text
+    assert "Nothing that you see" in browse("lead").get("/search/?q=zzzz").content.decode()
+
+
+def test_the_theme_comes_with_the_page(browse):
+    client = browse("lead")
+    assert "data-theme" not in client.get("/").content.decode().split("<head>")[0]
+    client.cookies["theme"] = "dark"
+    assert 'data-theme="dark"' in client.get("/").content.decode()
+    client.cookies["theme"] = '"><script>'
+    assert "data-theme" not in client.get("/").content.decode().split("<head>")[0]
+
+
+@pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/password/reset/", "/accounts/password/reset/done/"])
+def test_entry_pages_are_ours(db, path):
+    text = Client().get(path).content.decode()
+    assert "hanse.css" in text
+    assert 'class="entry"' in text
+
+
+def _rows(response) -> list[str]:
+    return re.findall(r'<a class="open" href="/servers/[^"]+">([^<]+)</a>', response.content.decode())
+
+
+def _without_nonce(response) -> str:
+    text = re.sub(
+        r'nonce="[^"]*"|csrfmiddlewaretoken" value="[^"]*"|X-CSRFToken": "[^"]*"', "", response.content.decode()
+    )
+    return re.sub(r"There is no such [a-z ]+,", "", text)
