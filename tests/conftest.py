@@ -41,6 +41,8 @@ for name in [name for name in os.environ if re.match(r"(HANSE_(?!TEST|REQUIRE)|D
     del os.environ[name]
 os.environ["HANSE_DATA"] = str(RUN_DIR / "data")
 settings.HANSE = hanse_config.load(os.environ)
+# Argon2 is slow on purpose; a test makes seven people.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
