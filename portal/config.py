@@ -6,6 +6,7 @@ Every value comes from the environment. A secret may come from a file instead: `
 
 import hashlib
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Mapping
@@ -31,6 +32,8 @@ SECRET_GROUP: Final[dict[str, str]] = {
 
 # A unix socket's path has room for 107 bytes; the longest name that we append is `/pg/.s.PGSQL.5432`.
 _LONGEST_RUN_DIR: Final = 85
+# The queue library writes connection words without quotes, so a blank in the socket's path would break it.
+_PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_./+:@~-]+")
 
 
 class ConfigError(Exception):
@@ -108,9 +111,9 @@ class Config:
 
     @property
     def run_dir(self) -> Path:
-        """Returns where unix sockets live: `run/` below the data, or a short private directory when that is too long."""
+        """Returns where unix sockets live: `run/` below the data, or a short plain place when that cannot work."""
         direct = self.data / "run"
-        if len(os.fsencode(direct)) <= _LONGEST_RUN_DIR:
+        if len(os.fsencode(direct)) <= _LONGEST_RUN_DIR and _PLAIN_PATH.fullmatch(str(direct)):
             return direct
         name = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:12]
         base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
