@@ -12,7 +12,7 @@ from gateway.rewrite import write_json
 from gateway.stdio.channel import Answer, Message, StdioError
 from gateway.stdio.runner import Runner
 from gateway.stdio.server import Server
-from gateway.stdio.specs import read_specs
+from gateway.stdio.specs import sort_specs
 from gateway.wire import (
     INVALID_PARAMS,
     JSON_TYPE,
@@ -77,8 +77,10 @@ class App:
     async def _administer(self, method: str, path: str, scope: Scope, receive: Receive) -> Reply:
         if (method, path) == ("POST", "/-/servers"):
             body = await read_body(fold_headers(scope["headers"], LIMITS), receive, LIMITS.body_bytes)
-            await self._runner.replace(read_specs(_read_list(body)))
-        elif method != "GET" or path not in {"/-/servers", "/-/health"}:
+            specs, refused = sort_specs(_read_list(body))
+            await self._runner.replace(specs, refused)
+            return Reply(200, orjson.dumps({"servers": len(specs), "refused": refused}), (JSON_TYPE,))
+        if method != "GET" or path not in {"/-/servers", "/-/health"}:
             raise NotFound("No such page.")
         servers = self._runner.describe()
         if path == "/-/health":

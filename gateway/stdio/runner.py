@@ -30,6 +30,7 @@ class Runner:
         self._sweeper: asyncio.Task[None] | None = None
         self._replacing = asyncio.Lock()
         self._made = 0
+        self._refused: Mapping[str, str] = {}
 
     async def start(self) -> None:
         """Clears what a runner that was killed left on disk, and begins to look for idle servers."""
@@ -45,9 +46,10 @@ class Runner:
         await self.replace({})
         await asyncio.to_thread(shutil.rmtree, self._homes, True)
 
-    async def replace(self, specs: Mapping[str, ServerSpec]) -> None:
+    async def replace(self, specs: Mapping[str, ServerSpec], refused: Mapping[str, str] | None = None) -> None:
         """Takes a new list. A server whose entry did not change keeps its process; the others end."""
         async with self._replacing:
+            self._refused = refused or {}
             gone = [server for uid, server in self._servers.items() if specs.get(uid) != server.spec]
             kept = {uid: server for uid, server in self._servers.items() if specs.get(uid) == server.spec}
             self._servers = kept | {uid: self._make(spec) for uid, spec in specs.items() if uid not in kept}
@@ -56,7 +58,10 @@ class Runner:
     def _make(self, spec: ServerSpec) -> Server:
         # A server that is replaced may still be ending, so the new one gets a directory of its own.
         self._made += 1
-        return Server(spec, self._limits, self._homes / f"{spec.uid}-{self._made}")
+        return Server(spec, self._limits, self._homes / f"{spec.uid}-{self._made}", self._may_start)
+
+    def _may_start(self) -> bool:
+        return sum(server.has_process for server in self._servers.values()) < self._limits.running
 
     def server(self, uid: str) -> Server:
         """Returns a server of the list, or raises NotFound."""
@@ -66,7 +71,9 @@ class Runner:
         return found
 
     def describe(self) -> list[dict[str, Any]]:
-        return [server.describe() for server in self._servers.values()]
+        """Returns every server's state, also of entries that were refused."""
+        refused = [{"uid": uid, "state": "refused", "last_error": why} for uid, why in self._refused.items()]
+        return [server.describe() for server in self._servers.values()] + refused
 
     async def _sweep(self) -> None:
         while True:

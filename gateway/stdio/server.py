@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +23,11 @@ _GUARDIAN: Final = str(Path(__file__).with_name("child.py"))
 class Server:
     """Owns at most one process at a time."""
 
-    def __init__(self, spec: ServerSpec, limits: Limits, home: Path) -> None:
+    def __init__(
+        self, spec: ServerSpec, limits: Limits, home: Path, may_start: Callable[[], bool] = lambda: True
+    ) -> None:
         self.spec = spec
+        self._may_start = may_start
         self._limits = limits
         self._home = home
         self._channel: Channel | None = None
@@ -70,6 +74,8 @@ class Server:
             raise StdioError("stdio_stopped", "The server was stopped.", sent=False)
         if time.monotonic() < self._not_before:
             raise StdioError("stdio_backoff", "The server failed and is not started again yet.", sent=False)
+        if not self._may_start():
+            raise StdioError("stdio_full", "Too many local servers are running.", sent=False)
 
     async def _start(self) -> Channel:
         channel = None
@@ -161,6 +167,10 @@ class Server:
             channel.was_asked_to_end = True
             channel.end("the runner stopped it")
             await self._wait_for_end(channel)
+
+    @property
+    def has_process(self) -> bool:
+        return self._channel is not None or self._starting is not None
 
     @property
     def is_idle(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from kernel.errors import Invalid
 
-MAX_SERVERS: Final = 200
+MAX_SERVERS: Final = 10_000
 _UID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 # These change which code runs, or are ours to set.
@@ -40,6 +40,8 @@ class Limits:
     noise_bytes: int = 8 * _MEGABYTE
     stderr_bytes: int = 64 * 1024
     in_flight: int = 64
+    """Processes that may run at the same time, all servers together."""
+    running: int = 100
     """Calls in a row without any answer after which the process counts as hung."""
     timeouts: int = 3
 
@@ -57,13 +59,34 @@ class ServerSpec:
 
 def read_specs(value: Any) -> dict[str, ServerSpec]:
     """Returns the servers by uid, or raises Invalid that names the entry and never quotes a value."""
+    specs, refused = sort_specs(value)
+    for reason in refused.values():
+        raise Invalid(reason)
+    return specs
+
+
+def sort_specs(value: Any) -> tuple[dict[str, ServerSpec], dict[str, str]]:
+    """Returns the servers by uid, and for each entry that is refused why: one bad entry stops no other server."""
     if not isinstance(value, list) or len(value) > MAX_SERVERS:
         raise Invalid(f"Give a list of at most {MAX_SERVERS} servers.")
-    specs = [_read_spec(entry, position) for position, entry in enumerate(value)]
-    by_uid = {spec.uid: spec for spec in specs}
-    if len(by_uid) != len(specs):
-        raise Invalid("Each server needs a uid of its own.")
-    return by_uid
+    specs: dict[str, ServerSpec] = {}
+    refused: dict[str, str] = {}
+    for position, entry in enumerate(value):
+        try:
+            spec = _read_spec(entry, position)
+        except Invalid as error:
+            refused[_name_of(entry, position)] = error.message
+            continue
+        if spec.uid in specs:
+            refused[_name_of(entry, position)] = f"servers[{position}]: this uid stands in the list already."
+        else:
+            specs[spec.uid] = spec
+    return specs, refused
+
+
+def _name_of(entry: Any, position: int) -> str:
+    uid = entry.get("uid") if isinstance(entry, dict) else None
+    return uid if isinstance(uid, str) and _UID.fullmatch(uid) else f"servers[{position}]"
 
 
 def _read_spec(entry: Any, position: int) -> ServerSpec:

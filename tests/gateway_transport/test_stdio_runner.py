@@ -167,7 +167,7 @@ def test_a_request_that_is_not_modern_is_refused():
                 (await runner.ask("/awkward", verb=b"GET"), 405, None),
                 (await runner.ask("/awkward", ["batch"]), 400, -32600),
                 (await runner.ask("/-/unknown", verb=b"GET"), 404, None),
-                (await runner.ask("/-/servers", [{"uid": "a"}]), 400, None),
+                (await runner.ask("/-/servers", {"uid": "a"}), 400, None),
             ]
             for position, (reply, status, code) in enumerate(cases):
                 error = json.loads(reply.body)["error"]
@@ -193,6 +193,23 @@ def test_the_list_can_be_replaced_and_keeps_what_did_not_change():
             assert not psutil.pid_exists(first)
             assert set(await runner.states()) == {"awkward"}
             assert (await runner.rpc("other", "tools/list")).status == 404
+
+    asyncio.run(scenario())
+
+
+def test_one_bad_entry_stops_no_other_server():
+    async def scenario():
+        async with running() as runner:
+            bad = {"uid": "bad", "command": ["x"], "env": {"LD_PRELOAD": "hunter2"}}
+            reply = await runner.ask("/-/servers", [bad, AWKWARD, AWKWARD | {"command": ["twice"]}, 7])
+            assert reply.status == 200
+            assert b"hunter2" not in reply.body
+            answer = json.loads(reply.body)
+            assert (answer["servers"], set(answer["refused"])) == (1, {"bad", "awkward", "servers[3]"})
+            assert said(await runner.call("awkward", "echo", text="runs")) == "runs"
+            states = {name: state["state"] for name, state in (await runner.states()).items()}
+            assert (states["bad"], states["servers[3]"]) == ("refused", "refused")
+            assert (await runner.rpc("bad", "tools/list")).status == 404
 
     asyncio.run(scenario())
 

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from gateway.stdio.channel import StdioError
+from gateway.stdio.runner import Runner
 from gateway.stdio.server import Server
 from gateway.stdio.specs import Limits, ServerSpec, read_specs
 from kernel.errors import Invalid
@@ -316,6 +317,25 @@ def test_an_idle_process_ends_and_comes_back(tmp_path):
             assert not server.is_idle
             assert server.describe()["pid"] is None
             assert said(await call(server, "echo", text="back")) == "back"
+
+    asyncio.run(scenario())
+
+
+def test_no_more_than_the_limit_run_at_once(tmp_path):
+    async def scenario():
+        specs = {uid: ServerSpec(uid, COMMAND) for uid in ("a", "b", "c")}
+        runner = Runner(tmp_path / "homes", Limits(running=2), specs=specs)
+        await runner.start()
+        try:
+            for uid in ("a", "b"):
+                await call(runner.server(uid), "echo")
+            with pytest.raises(StdioError) as caught:
+                await call(runner.server("c"), "echo")
+            assert (caught.value.code, caught.value.sent) == ("stdio_full", False)
+            await runner.server("a").stop(for_good=False)
+            assert said(await call(runner.server("c"), "echo", text="now")) == "now"
+        finally:
+            await runner.stop()
 
     asyncio.run(scenario())
 
