@@ -43,7 +43,7 @@ _OURS: Final = frozenset({b"accept", b"content-type"})
 _NOTHING_OFFERED: Final = {"code": -32601, "message": "This client offers nothing to servers."}
 
 
-class _Forgotten(Exception):  # noqa: N818 - a signal inside this module
+class _Forgotten(Exception):
     """The upstream does not know the session any more; it did not execute the call."""
 
 
