@@ -28,12 +28,38 @@ _CHANGE_MAX_AGE: Final = 5.0
 
 @dataclass(slots=True)
 class _Part:
+    """One half of the snapshot with a connection of its own, so that a large registry never delays a revocation."""
+
     load: Callable[[psycopg.Connection[Any]], Any]
     value: Any = None
     read_at: float = 0.0
     took: float = 0.0
     dirty_since: float | None = 0.0
     marked_at: float = 0.0
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    reader: psycopg.Connection[Any] | None = None
+
+    def mark(self) -> None:
+        self.marked_at = time.monotonic()
+        if self.dirty_since is None:
+            self.dirty_since = self.marked_at
+        self.wake.set()
+
+    def is_behind(self, now: float) -> bool:
+        return self.dirty_since is not None and now - self.dirty_since > max(_CHANGE_MAX_AGE, 3 * self.took)
+
+    def read(self, dsn: str) -> Any:
+        if self.reader is None or self.reader.closed:
+            options = "-c statement_timeout=60000"
+            self.reader = psycopg.Connection.connect(dsn, autocommit=True, connect_timeout=5, options=options)
+        value = self.load(self.reader)
+        # Equal news is no news: what was built on the old value (surfaces, opened credentials) stays good.
+        return self.value if value == self.value else value
+
+    def close(self) -> None:
+        if self.reader is not None:
+            self.reader.close()
+            self.reader = None
 
 
 @dataclass(slots=True)
@@ -48,23 +74,22 @@ class Keeper:
     _parts: dict[str, _Part] = field(
         default_factory=lambda: {"tenants": _Part(load_tenants), "registry": _Part(load_registry)}
     )
-    _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _swapped: asyncio.Condition = field(default_factory=asyncio.Condition)
     _heard_at: float = -1e9
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    _reader: psycopg.Connection[Any] | None = None
 
     async def start(self) -> None:
         """Begins to listen and to read. Returns at once: until the first read is done, calls are refused."""
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._refresh())]
+        self._tasks = [asyncio.create_task(self._refresh(part)) for part in self._parts.values()]
+        self._tasks.append(asyncio.create_task(self._listen()))
 
     async def stop(self) -> None:
-        """Ends both tasks and closes their connections."""
+        """Ends the tasks and closes their connections."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._reader is not None:
-            self._reader.close()
+        for part in self._parts.values():
+            part.close()
 
     def current(self) -> Snapshot:
         """Returns the snapshot. Raises `Unavailable` while there is none, or when it may no longer be true."""
@@ -72,14 +97,11 @@ class Keeper:
         if snapshot is None:
             raise Unavailable("The gateway has not read its policy yet.", code="policy_missing")
         now = time.monotonic()
-        if now - self._heard_at > self.limits.snapshot_max_age or self._is_behind(now):
+        if now - self._heard_at > self.limits.snapshot_max_age or any(
+            part.is_behind(now) for part in self._parts.values()
+        ):
             raise Unavailable("The gateway's policy is too old to decide with.", code="policy_stale")
         return snapshot
-
-    def _is_behind(self, now: float) -> bool:
-        return any(
-            part.dirty_since is not None and now - part.dirty_since > _CHANGE_MAX_AGE for part in self._parts.values()
-        )
 
     async def read_again(self, part: str, *, newer_than: float, within: float = 2.0) -> Snapshot:
         """Returns a snapshot whose part was read after `newer_than` (monotonic), or the present one if that takes too long.
@@ -98,12 +120,8 @@ class Keeper:
         return self._parts[part].read_at
 
     def _mark(self, name: str) -> None:
-        now = time.monotonic()
         for part in [self._parts[name]] if name in self._parts else self._parts.values():
-            part.marked_at = now
-            if part.dirty_since is None:
-                part.dirty_since = now
-        self._wake.set()
+            part.mark()
 
     async def _listen(self) -> None:
         """A broken connection may have missed something, so each new one marks everything as changed."""
@@ -136,51 +154,38 @@ class Keeper:
             if now - part.read_at > max(_HEARTBEAT, part.took * _REREAD_COST):
                 self._mark(name)
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, part: _Part) -> None:
         attempt = 0
         while True:
-            await self._wake.wait()
+            await part.wake.wait()
             await asyncio.sleep(_DEBOUNCE)
-            self._wake.clear()
+            part.wake.clear()
             try:
-                await self._read_dirty()
+                await self._read(part)
                 attempt = 0
             except (psycopg.Error, OSError):
                 self.failures += 1
-                self._drop_reader()
-                self._wake.set()
+                part.close()
+                part.wake.set()
                 await asyncio.sleep(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
                 attempt += 1
 
-    async def _read_dirty(self) -> None:
-        for part in self._parts.values():
-            if part.dirty_since is None:
-                continue
-            began = time.monotonic()
-            # In a thread: a big registry takes a second to read, and calls go on meanwhile.
-            value = await asyncio.to_thread(self._read, part)
-            part.value, part.read_at, part.took = value, began, time.monotonic() - began
-            # A change heard of while we read may not be in what we read.
-            part.dirty_since = part.marked_at if part.marked_at > began else None
+    async def _read(self, part: _Part) -> None:
+        began = time.monotonic()
+        # In a thread: a big registry takes a second to read, and calls go on meanwhile.
+        value = await asyncio.to_thread(part.read, self.dsn)
+        part.value, part.read_at, part.took = value, began, time.monotonic() - began
+        # A change heard of while we read may not be in what we read.
+        part.dirty_since = part.marked_at if part.marked_at > began else None
         await self._swap()
-
-    def _read(self, part: _Part) -> Any:
-        if self._reader is None or self._reader.closed:
-            self._reader = psycopg.Connection.connect(
-                self.dsn, autocommit=True, connect_timeout=5, options="-c statement_timeout=60000"
-            )
-        return part.load(self._reader)
-
-    def _drop_reader(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
 
     async def _swap(self) -> None:
         tenants, registry = (self._parts[name].value for name in PARTS)
         if isinstance(tenants, Tenants) and isinstance(registry, Registry):
-            self.snapshot = Snapshot(tenants, registry)
             self._heard_at = max(self._heard_at, min(part.read_at for part in self._parts.values()))
-            self.on_swap(self.snapshot)
+            held = self.snapshot
+            if held is None or held.tenants is not tenants or held.registry is not registry:
+                self.snapshot = Snapshot(tenants, registry)
+                self.on_swap(self.snapshot)
         async with self._swapped:
             self._swapped.notify_all()

@@ -34,7 +34,7 @@ class Team:
 class Tenants:
     """People, agents, delegations and teams: the part that changes often and is small."""
 
-    number: int
+    number: int = field(compare=False)
     teams: Mapping[str, Team]
     people: Mapping[str, PersonFacts]
     agents: Mapping[str, AgentFacts]
@@ -91,7 +91,7 @@ class Registry:
     `servers` holds the active ones by slug; `known` holds drafts as well, by uid, because a draft is looked at, too.
     """
 
-    number: int
+    number: int = field(compare=False)
     tools: Mapping[int, tuple[Tool, ...]]
     servers: Mapping[str, Server]
     known: Mapping[str, Server] = field(default_factory=dict)
