@@ -16,7 +16,7 @@ import orjson
 from kernel.canonical import canonical_record
 from kernel.clock import timestamp
 from kernel.errors import TooLarge
-from kernel.ids import new_uid
+from kernel.ids import new_uid_text
 
 LEAF_VERSION: Final = 1
 MAX_LEAF_BYTES: Final = 65_535  # an entry bundle counts each entry in 16 bits
@@ -148,7 +148,7 @@ def _row(
     keep: bool = True,
 ) -> Row:
     row: Row = {
-        "uid": str(new_uid()),
+        "uid": new_uid_text(),
         "kind": kind.value,
         "call": call,
         "at": timestamp(),
@@ -160,13 +160,17 @@ def _row(
         "decision": facts.get("decision", ""),
         "result": facts.get("result", ""),
     }
-    leaf = {key: value for key, value in (row | facts).items() if value not in (None, "")}
-    leaf |= {"v": LEAF_VERSION, "stream": log.uid}
+    leaf: Row = {key: value for key, value in row.items() if value}  # they are text or None
+    for key, value in facts.items():
+        if value is not None and value != "":
+            leaf[key] = value
+    leaf["v"], leaf["stream"] = LEAF_VERSION, log.uid
     if part:
         salt = os.urandom(SALT_BYTES)
         leaf["commitments"] = {part: commitment(salt, body)}
-        row |= {"salt": salt.hex(), "body": body.decode() if keep else None}
-    return row | {"stream": log.stream, "scope": log.scope, "leaf": _leaf_text(leaf)}
+        row["salt"], row["body"] = salt.hex(), body.decode() if keep else None
+    row["stream"], row["scope"], row["leaf"] = log.stream, log.scope, _leaf_text(leaf)
+    return row
 
 
 def _leaf_text(leaf: Row) -> str:
