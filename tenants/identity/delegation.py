@@ -42,6 +42,7 @@ def delegate(
     groups = sorted(set(tool_groups))
     _check_ceilings(actor, team, groups, effect_ceiling, sensitivity_ceiling, not_after)
     if parent is not None:
+        parent = lock(parent)  # it may have been narrowed or revoked since the caller read it
         _check_within(parent, person.pk, team.pk, groups, effect_ceiling, sensitivity_ceiling, not_after)
     delegation = Delegation.objects.create(
         person=person,
