@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from gateway import probing
+from gateway import metrics, probing
 from gateway.auditor import Auditor
 from gateway.authn import Keys, Verifier
 from gateway.credentials import Vault
@@ -51,7 +51,7 @@ class Settings:
 
 def wants(path: str) -> bool:
     """Tells whether the gateway answers this path; everything else is the portal's."""
-    return path == _MCP or path.startswith(("/mcp/", _METADATA, probing.PREFIX))
+    return path in {_MCP, metrics.PATH} or path.startswith(("/mcp/", _METADATA, probing.PREFIX))
 
 
 class Gateway:
@@ -164,6 +164,8 @@ class Gateway:
             self._check_host(headers)
             if path.startswith(_METADATA):
                 return self._metadata(scope["method"], path[len(_METADATA) :])
+            if path == metrics.PATH:
+                return metrics.answer_metrics(scope, self.counts())
             if path.startswith(probing.PREFIX):
                 _check_request(scope, headers)
                 audience, uid = self._settings.issuer + path, path.removeprefix(probing.PREFIX)

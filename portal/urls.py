@@ -2,11 +2,13 @@
 
 from django.urls import include, path
 
-from portal import health
+from portal import health, wellknown
 
 urlpatterns = [
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
+    path(".well-known/oauth-authorization-server", wellknown.issuer_metadata, name="issuer_metadata"),
+    path("oauth/jwks.json", wellknown.public_keys, name="public_keys"),
     path("accounts/", include("allauth.urls")),
     path("api/v1/", include("portal.urls_rest")),
     path("", include("portal.urls_pages")),
