@@ -166,19 +166,22 @@ class Gateway:
                 return self._metadata(scope["method"], path[len(_METADATA) :])
             if path == metrics.PATH:
                 return metrics.answer_metrics(scope, self.counts())
-            if path.startswith(probing.PREFIX):
-                _check_request(scope, headers)
-                audience, uid = self._settings.issuer + path, path.removeprefix(probing.PREFIX)
-                return await probing.answer_probe(self._started(), audience, uid, headers, receive)
-            address = self._address(path)
-            _check_request(scope, headers)
-            return await serve(self._started(), address, headers, receive)
+            return await self._take_message(scope, path, headers, receive)
         except Gone:
             raise
         except Unauthenticated as error:
             return self._challenge(error, path)
         except Exception as error:  # noqa: BLE001 - the last line: whatever it is, its text stays inside
             return render_error(error, None)
+
+    async def _take_message(self, scope: Scope, path: str, headers: Mapping[bytes, bytes], receive: Receive) -> Reply:
+        if path.startswith(probing.PREFIX):
+            _check_request(scope, headers)
+            audience, uid = self._settings.issuer + path, path.removeprefix(probing.PREFIX)
+            return await probing.answer_probe(self._started(), audience, uid, headers, receive)
+        address = self._address(path)
+        _check_request(scope, headers)
+        return await serve(self._started(), address, headers, receive)
 
     def _probe(self, path: str) -> Reply:
         """For a gateway that runs alone; behind the portal's path switch these paths are the portal's."""
