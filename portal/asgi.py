@@ -11,7 +11,7 @@ from portal.wsgi import application as portal
 
 PORTAL_THREADS: Final = 8
 
-_portal = WSGIMiddleware(portal, workers=PORTAL_THREADS)
+_portal = WSGIMiddleware(portal, workers=PORTAL_THREADS)  # type: ignore[arg-type]  # two spellings of WSGI
 health.CHECKS["gateway"] = gateway.ready
 
 

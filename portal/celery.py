@@ -72,7 +72,7 @@ app.autodiscover_tasks()
 _clock: Final[list[Any]] = []
 
 
-@worker_ready.connect
+@worker_ready.connect  # type: ignore[untyped-decorator]  # celery has no types
 def start_clock(**_signal: Any) -> None:
     """Sends what is scheduled from a thread of the worker: one process fewer, and none that could outlive it.
 
@@ -82,7 +82,7 @@ def start_clock(**_signal: Any) -> None:
     _clock[0].start()
 
 
-@worker_shutting_down.connect
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]  # celery has no types
 def stop_clock(**_signal: Any) -> None:
     """Ends the schedule before the tasks that it would send."""
     while _clock:

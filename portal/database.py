@@ -88,7 +88,7 @@ def check_broker(config: Config) -> None:
         check_reachable(config.dsn("broker"), what="The task queues in PostgreSQL")
         return
     try:
-        with Connection(config.broker_url, connect_timeout=3) as broker:
+        with Connection(config.broker_url, connect_timeout=3) as broker:  # type: ignore[no-untyped-call]
             broker.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=5)
     except Exception as error:  # noqa: BLE001 - every transport has errors of its own
         lines = str(error).strip().splitlines() or [type(error).__name__]

@@ -6,7 +6,7 @@ from a2wsgi import WSGIMiddleware
 
 from portal.wsgi import application as portal
 
-_portal = WSGIMiddleware(portal, workers=8)
+_portal = WSGIMiddleware(portal, workers=8)  # type: ignore[arg-type]  # two spellings of WSGI
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
