@@ -72,7 +72,7 @@ class Keys:
             if stamp != self._stamp:
                 self._keys = _read_keys(self._path.read_bytes())
                 self._stamp = stamp
-        except (OSError, ValueError, JoseError):
+        except (OSError, ValueError, KeyError, TypeError, JoseError):
             # No keys, nobody comes in. The next look may find them again.
             self._keys, self._stamp = {}, (0, 0)
 
@@ -85,7 +85,11 @@ class Keys:
 
 def _read_keys(text: bytes) -> dict[str, OKPKey]:
     found: dict[str, OKPKey] = {}
-    for item in orjson.loads(text)["keys"]:
+    document = orjson.loads(text)
+    items = document.get("keys") if isinstance(document, dict) else None
+    for item in items if isinstance(items, list) else ():
+        if not isinstance(item, dict):
+            continue
         if item.get("kty") == "OKP" and item.get("crv") == "Ed25519" and isinstance(item.get("kid"), str):
             public = {name: item[name] for name in ("kty", "crv", "x", "kid")}
             found[item["kid"]] = OKPKey.import_key(public)
