@@ -1,0 +1,130 @@
+"""The main paths, as a person walks them in a real browser, under the real policy."""
+
+import re
+
+from playwright.sync_api import expect
+
+
+def test_a_stranger_signs_in_and_out(visit):
+    page = visit().open("/catalog/")
+    page.get_by_label("Email").fill("reviewer@example.test")
+    page.get_by_label("Password").fill("wrong password here")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator(".errorlist, .notice.bad").first).to_be_visible()
+    page.get_by_label("Password").fill("correct horse battery")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Catalog")).to_be_visible()
+    page.get_by_role("button", name="Reviewer: settings and sign out").click()
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.goto("/catalog/")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_the_catalog_is_searched_as_one_types(visit):
+    page = visit("lead").open("/catalog/")
+    page.keyboard.press("/")
+    page.keyboard.type("ledger")
+    expect(page.locator("#results tbody tr")).to_have_count(1)
+    expect(page).to_have_url(re.compile(r"\?q=ledger"))
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.get_by_role("link", name="Accounts ledger").click()
+    expect(page.get_by_role("heading", name="Accounts ledger")).to_be_visible()
+
+
+def test_facets_stay_in_the_address(visit):
+    page = visit("lead").open("/catalog/")
+    page.locator("summary", has_text="Tier").click()
+    page.get_by_role("link", name="Domain", exact=True).click()
+    expect(page).to_have_url(re.compile(r"tier=domain"))
+    expect(page.locator("#results tbody tr")).to_have_count(1)
+    page.go_back()
+    expect(page.locator("#results tbody tr")).to_have_count(3)
+
+
+def test_a_changed_tool_is_read_and_approved(visit):
+    page = visit("lead").open("/")
+    page.get_by_role("link", name="Accounts ledger").first.click()
+    tool = page.locator("details.tool", has=page.get_by_text("balance", exact=True))
+    expect(tool.locator("ins", has_text="important").first).to_be_visible()
+    expect(tool.get_by_text("a tag that poses as an instruction")).to_be_visible()
+    tool.get_by_role("button", name="Approve the change").click()
+    expect(page.get_by_text("balance is approved and pinned.")).to_be_visible()
+    expect(page.locator("details.tool", has=page.get_by_text("balance", exact=True))).to_contain_text("Approved")
+
+
+def test_a_delegation_is_given_and_its_token_shown_once(visit):
+    page = visit("lead").open("/identity/delegations/new/?team=ledger")
+    page.get_by_label("Accounts ledger (Ledger)").check()
+    page.get_by_label("Purpose").fill("Try it in a browser")
+    page.get_by_role("button", name="Delegate", exact=True).click()
+    expect(page.get_by_text("Try it in a browser")).to_be_visible()
+    page.get_by_role("button", name="Mint a token").click()
+    page.locator("#mint").get_by_role("button", name="Mint").click()
+    token = page.locator("#token-text")
+    expect(token).to_have_text(re.compile(r"^[\w-]+\.[\w-]+\.[\w-]+$"))
+    page.get_by_role("button", name="Done").click()
+    expect(token).to_be_hidden()
+    page.goto(page.url.removesuffix("token/"))
+    expect(page.locator("#token-text")).to_have_count(0)
+
+
+def test_a_record_is_verified_beside_the_list(visit):
+    page = visit("lead").open("/audit/?kind=intent")
+    page.locator("a.open").first.click()
+    panel = page.get_by_role("dialog", name="Record")
+    expect(panel.get_by_role("heading", name="accounts/balance")).to_be_visible()
+    expect(panel).to_contain_text("Lead")
+    expect(panel).to_contain_text("builder-bot")
+    expect(panel).to_contain_text("matches its commitment")
+    panel.get_by_role("button", name="Verify").click()
+    expect(panel.get_by_text("The record is in the log.")).to_be_visible()
+    with page.expect_download() as download:
+        panel.get_by_role("link", name="Proof").click()
+    assert download.value.path().read_text().startswith("c2sp.org/tlog-proof@v1\n")
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+
+
+def test_the_keyboard_reaches_everything(visit):
+    page = visit("lead").open("/")
+    page.keyboard.press("Control+k")
+    field = page.get_by_role("combobox", name="Search everything")
+    expect(field).to_be_focused()
+    field.fill("accounts")
+    expect(page.get_by_role("option", name="Accounts ledger")).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Accounts ledger")).to_be_visible()
+    page.keyboard.press("g")
+    page.keyboard.press("c")
+    expect(page.get_by_role("heading", name="Catalog")).to_be_visible()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    expect(page.get_by_role("link", name="Accounts ledger")).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+
+
+def test_the_theme_is_kept_by_the_server(visit):
+    page = visit("lead", color_scheme="light").open("/")
+    page.get_by_role("button", name="Lead: settings and sign out").click()
+    page.get_by_role("button", name="Dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_a_refusal_names_the_grant_and_its_giver(visit):
+    visitor = visit("member")
+    page = visitor.open("/identity/people/add/")
+    expect(page.get_by_role("heading", name="You may not do this")).to_be_visible()
+    expect(page.get_by_text("Platform admin", exact=True)).to_be_visible()
+    assert [text for text in visitor.complaints if "403" in text]
+    visitor.complaints.clear()  # the browser reports the status of the page itself
+
+
+def test_the_pages_work_without_any_script(visit):
+    page = visit("lead", java_script_enabled=False).open("/catalog/?q=ledger")
+    expect(page.locator("#results tbody tr")).to_have_count(1)
+    page.get_by_role("link", name="Accounts ledger").click()
+    expect(page.get_by_role("heading", name="Accounts ledger")).to_be_visible()
