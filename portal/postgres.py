@@ -1,5 +1,6 @@
 """The embedded PostgreSQL server: one directory, one unix socket, no TCP port, passwords from the first second."""
 
+import contextlib
 import ctypes
 import importlib.util
 import os
@@ -122,6 +123,7 @@ def stop_leftover(pgdata: Path) -> None:
         return
     postmaster = _postmaster(pid_file, pgdata)
     if postmaster is None:
+        _end_orphans(pgdata)
         # The number may belong to a stranger by now, and PostgreSQL would refuse to start because of it.
         pid_file.unlink(missing_ok=True)
         return
@@ -218,6 +220,27 @@ def _postmaster(pid_file: Path, pgdata: Path) -> psutil.Process | None:
     except (psutil.Error, ValueError):
         return None
     return process if str(pgdata) in words and process.status() != psutil.STATUS_ZOMBIE else None
+
+
+def _end_orphans(pgdata: Path) -> None:
+    """Ends what a killed postmaster left behind: a backend that computes does not notice, and would go on writing.
+
+    Two servers on one directory ruin it, and the file that we are about to remove is what keeps the second one out.
+    """
+    orphans = [process for process in psutil.process_iter() if _works_in(process, pgdata)]
+    for orphan in orphans:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            orphan.kill()
+    _, alive = psutil.wait_procs(orphans, timeout=STOP_SECONDS)
+    if alive:
+        raise DatabaseError(f"PostgreSQL's process {alive[0].pid} still works in {pgdata} and cannot be ended.")
+
+
+def _works_in(process: psutil.Process, pgdata: Path) -> bool:
+    try:
+        return Path(process.cwd()) == pgdata and Path(process.exe()) == (BINARIES / "postgres").resolve()
+    except (psutil.Error, OSError):
+        return False
 
 
 def _unprivileged_account() -> pwd.struct_passwd | None:

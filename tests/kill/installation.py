@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import psutil
@@ -93,9 +93,8 @@ class Installation:
         self.started: dict[str, int] = dict.fromkeys(PROCESSES, 0)
         self.server: subprocess.Popen[bytes] | None = None
         self.estate: Estate
-        self._reaped: list[subprocess.Popen[bytes]] = []
 
-    def __enter__(self) -> "Installation":
+    def __enter__(self) -> Self:
         try:
             self._install()
         except BaseException:
@@ -193,7 +192,7 @@ class Installation:
                 stdout=log,
                 stderr=log,
                 process_group=0,
-                preexec_fn=_die_with_parent,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - calls the kernel only, takes no lock
             )
         self.started[name] = self.started.get(name, 0) + 1
 
