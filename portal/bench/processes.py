@@ -74,6 +74,14 @@ def serving_gateway(config: Config) -> Iterator[Gateway]:
 
 
 @contextmanager
+def running_sequencer(config: Config) -> Iterator[None]:
+    """Runs the sequencer as `up --split` starts it, on whatever core is free."""
+    child = next(child for child in children(config, split=True) if child.name == "sequencer")
+    with _running(child.command, child.environment, None):
+        yield
+
+
+@contextmanager
 def serving_upstream(port: int, header: str, credential: str) -> Iterator[int]:
     """Yields the process id of the upstream once it listens."""
     command = [sys.executable, "-m", "portal.bench.upstream", str(port), header]
@@ -117,7 +125,7 @@ def _running(command: Sequence[str], environment: Mapping[str, str], core: int) 
     process = subprocess.Popen(
         list(command),
         env=dict(environment),
-        preexec_fn=_pinned(core),  # noqa: PLW1509 - one system call, takes no lock
+        preexec_fn=None if core is None else _pinned(core),  # noqa: PLW1509 - one system call, takes no lock
     )
     try:
         yield process

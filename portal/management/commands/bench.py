@@ -6,11 +6,15 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from portal.bench import gateway
+from portal.bench import audit, denied, gateway, listing, start
 from portal.bench.figures import Report
 
 _BENCHES: Final[dict[str, Callable[..., Report]]] = {
     "gateway": gateway.measure,
+    "denied": denied.measure,
+    "listing": listing.measure,
+    "audit": audit.measure,
+    "start": start.measure,
 }
 
 
