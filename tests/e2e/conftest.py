@@ -188,7 +188,8 @@ def _sign_in(browser: Browser, portal: Portal, who: str) -> dict:
     with browser.new_context(base_url=portal.url) as context:
         page = context.new_page()
         answer = page.goto("/accounts/login/")
-        assert answer is not None and answer.ok, page.content()
+        assert answer
+        assert answer.ok, page.content()
         page.get_by_label("Email").fill(f"{who}@example.test")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
