@@ -30,6 +30,11 @@ class Listing:
 
     filters: Any = None
     sorts: Mapping[str, str] = field(default_factory=lambda: {"newest": "-pk"})
+    reversible: bool = True
+
+    def orders(self) -> list[str]:
+        """Returns the names of all orders; a minus turns one around."""
+        return [*self.sorts, *(f"-{name}" for name in self.sorts if self.reversible)]
 
     def fields(self) -> dict[str, forms.Field]:
         """Returns the form field of each filter, by the name of its query parameter."""
@@ -38,6 +43,15 @@ class Listing:
         if issubclass(self.filters, FilterSet):
             return {name: found.field for name, found in self.filters.base_filters.items()}
         return dict(self.filters.base_fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The last row of a page: in which sort, its value there, and its number."""
+
+    sort: str
+    value: str
+    pk: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +66,13 @@ class Page:
 def page_of(request: Request, rows: QuerySet[Any], listing: Listing) -> Page:
     """Returns the page asked for. A filter narrows what was visible and never shows more."""
     refuse_unknown(request, listing)
-    limit, (path, descending) = limit_of(request), _order_of(request, listing)
-    rows = _narrowed(request, rows, listing)
-    rows = _after(rows, read_cursor(request), path, descending=descending)
+    limit, name = limit_of(request), sort_of(request, listing)
+    path, descending = _order_of(name, listing)
+    rows = _after(_narrowed(request, rows, listing), read_cursor(request, name), path, descending=descending)
     sign = "-" if descending else ""
     found = list(rows.order_by(*dict.fromkeys((f"{sign}{path}", f"{sign}pk")))[: limit + 1])
     shown = found[:limit]
-    mark = [_stated(_value(shown[-1], path)), shown[-1].pk] if len(found) > limit else None
+    mark = Mark(name, _stated(_value(shown[-1], path)), shown[-1].pk) if len(found) > limit else None
     return Page(shown, next_address(request, mark))
 
 
@@ -79,29 +93,39 @@ def limit_of(request: Request) -> int:
     return int(text)
 
 
-def read_cursor(request: Request) -> list[Any] | None:
-    """Returns what a cursor of ours holds, of plain type and size; None on the first page."""
+def sort_of(request: Request, listing: Listing) -> str:
+    """Returns the name of the sort asked for, else of the first."""
+    name = request.query_params.get("sort") or listing.orders()[0]
+    if name not in listing.orders():
+        raise Invalid("That is no sort.", errors={"?sort": [f"One of {', '.join(listing.orders())}."]})
+    return name
+
+
+def read_cursor(request: Request, sort: str) -> Mark | None:
+    """Returns what a cursor of ours holds, of plain type and size, and made for this sort; None on the first page."""
     text = request.query_params.get("cursor")
     if text is None:
         return None
     if len(text) > MAX_CURSOR:
         raise _bad_cursor()
     try:
-        mark = json.loads(urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4)))
+        found = json.loads(urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4)))
+        json.dumps(found, ensure_ascii=False).encode()  # a lone surrogate is text nowhere else
     except (ValueError, RecursionError) as error:
         raise _bad_cursor() from error
-    if not (isinstance(mark, list) and len(mark) == 2 and isinstance(mark[0], str) and _is_id(mark[1])):
+    if not (isinstance(found, list) and len(found) == 3 and found[0] == sort and _is_id(found[2])):
         raise _bad_cursor()
-    if "\0" in mark[0]:
+    if not isinstance(found[1], str) or "\0" in found[1]:
         raise _bad_cursor()
-    return mark
+    return Mark(*found)
 
 
-def next_address(request: Request, mark: list[Any] | None) -> str | None:
+def next_address(request: Request, mark: Mark | None) -> str | None:
     """Returns the address of the next page, relative to this host."""
     if mark is None:
         return None
-    cursor = urlsafe_b64encode(json.dumps(mark, separators=(",", ":")).encode()).decode().rstrip("=")
+    packed = json.dumps([mark.sort, mark.value, mark.pk], separators=(",", ":")).encode()
+    cursor = urlsafe_b64encode(packed).decode().rstrip("=")
     asked = {name: value for name, value in request.query_params.items() if name != "cursor"}
     return f"{request.path}?{urlencode({**asked, 'cursor': cursor})}"
 
@@ -123,28 +147,22 @@ def _narrowed(request: Request, rows: QuerySet[Any], listing: Listing) -> QueryS
     return narrowed
 
 
-def _order_of(request: Request, listing: Listing) -> tuple[str, bool]:
-    name = request.query_params.get("sort") or next(iter(listing.sorts))
-    plain = name.removeprefix("-")
-    if plain not in listing.sorts:
-        raise Invalid(
-            "That is no sort.", errors={"?sort": [f"One of {', '.join(listing.sorts)}, or one with a minus."]}
-        )
-    path = listing.sorts[plain]
+def _order_of(name: str, listing: Listing) -> tuple[str, bool]:
+    path = listing.sorts[name.removeprefix("-")]
     return path.removeprefix("-"), path.startswith("-") is not name.startswith("-")
 
 
-def _after(rows: QuerySet[Any], mark: list[Any] | None, path: str, *, descending: bool) -> QuerySet[Any]:
+def _after(rows: QuerySet[Any], mark: Mark | None, path: str, *, descending: bool) -> QuerySet[Any]:
     if mark is None:
         return rows
     side = "lt" if descending else "gt"
     if path == "pk":
-        return rows.filter(**{f"pk__{side}": mark[1]})
+        return rows.filter(**{f"pk__{side}": mark.pk})
     try:
-        value = parse_datetime(mark[0][1:]) if mark[0].startswith("@") else mark[0][1:]
+        value = parse_datetime(mark.value[1:]) if mark.value.startswith("@") else mark.value[1:]
         if value is None:
             raise _bad_cursor()
-        return rows.filter(Q(**{f"{path}__{side}": value}) | Q(**{path: value, f"pk__{side}": mark[1]}))
+        return rows.filter(Q(**{f"{path}__{side}": value}) | Q(**{path: value, f"pk__{side}": mark.pk}))
     except (ValueError, TypeError, ValidationError) as error:
         raise _bad_cursor() from error
 

@@ -172,7 +172,7 @@ def _page_shape(gives: type[serializers.Serializer[Any]]) -> type[serializers.Se
 
 
 def _list_parameters(listing: Listing) -> list[OpenApiParameter]:
-    sorts = [*listing.sorts, *(f"-{name}" for name in listing.sorts)]
+    sorts = listing.orders()
     return [
         OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE}),
         OpenApiParameter("cursor", {"type": "string", "maxLength": MAX_CURSOR}, description="Taken from `next`."),

@@ -14,10 +14,22 @@ from audit.verification import verify_stream
 from kernel.errors import NotFound, Unavailable
 from portal.rest.fields import EVENT_KINDS, Output
 from portal.rest.filters import AuditFilters
-from portal.rest.listing import Listing, Page, cleaned, limit_of, next_address, read_cursor, refuse_unknown
+from portal.rest.listing import (
+    Listing,
+    Mark,
+    Page,
+    cleaned,
+    limit_of,
+    next_address,
+    read_cursor,
+    refuse_unknown,
+    sort_of,
+)
 from portal.rest.operations import Resource, operation
 from portal.rest.throttling import HeavyThrottle, PrincipalThrottle
 from tenants import queries as tenants
+
+NEWEST = "newest"
 
 
 class EventOut(Output):
@@ -118,19 +130,20 @@ class EventResource(Resource):
     """Audit records."""
 
     resource = "events"
-    LISTING = Listing(filters=AuditFilters)
+    LISTING = Listing(filters=AuditFilters, reversible=False)
 
     @operation(summary="List calls and changes", gives=EventOut, listing=LISTING)
     def list(self) -> Page:
         """Newest first, each call with its outcome, in the logs of the tenants that you see."""
         request = self.request
         refuse_unknown(request, self.LISTING)
+        sort_of(request, self.LISTING)
         chosen = audit.Filters(**_given(AuditFilters(request.query_params)))
-        limit, mark = limit_of(request), read_cursor(request)
-        before = mark[1] if mark else None
+        limit, mark = limit_of(request), read_cursor(request, NEWEST)
+        before = mark.pk if mark else None
         rows = audit.calls_visible(self.principal.access.visible, chosen, before=before, limit=limit + 1)
         shown = rows[:limit]
-        following = next_address(request, ["=", shown[-1].id] if len(rows) > limit else None)
+        following = next_address(request, Mark(NEWEST, "", shown[-1].id) if len(rows) > limit else None)
         return Page(shown, following, _names(shown))
 
     @operation(summary="Read a record", gives=EventDetail)

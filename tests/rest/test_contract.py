@@ -1,0 +1,69 @@
+"""The API against its own description: schemathesis sends what the description allows and what it does not."""
+
+from collections import Counter
+
+import pytest
+import schemathesis
+from django.core import signals
+from django.core.cache import cache
+from django.db import close_old_connections
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as hypothesis_settings
+from schemathesis import checks
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi import checks as openapi_checks
+
+from portal.rest.schema import openapi_document
+from portal.wsgi import application
+
+EXAMPLES = 5
+CHECKS = [
+    checks.not_a_server_error,
+    openapi_checks.status_code_conformance,
+    openapi_checks.content_type_conformance,
+    openapi_checks.response_schema_conformance,
+]
+OPERATIONS = 57
+
+
+@pytest.fixture
+def open_connection(db):
+    """Real requests give their connection back at the end; here it is the test's."""
+    for signal in (signals.request_started, signals.request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (signals.request_started, signals.request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=str)
+def test_the_api_does_what_its_description_says(world, as_role, undone, audit_key, probes, open_connection, mode):
+    description = schemathesis.openapi.from_dict(openapi_document())
+    description.app = application
+    cookies = {"hanse": world.clients["admin"].cookies["hanse"].value}
+    broken, tried, statuses = {}, 0, Counter[int]()
+
+    def send(case) -> None:
+        cache.clear()
+        csrf = {"X-CSRFToken": "a" * 32}
+        with undone(), as_role("hanse_app"):
+            answer = case.call(cookies={**cookies, "csrftoken": "a" * 32}, headers=csrf)
+        statuses[answer.status_code] += 1
+        case.validate_response(answer, checks=CHECKS)
+
+    for found in description.get_all_operations():
+        operation = found.ok()
+        told = hypothesis_settings(
+            max_examples=EXAMPLES, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None
+        )
+        try:
+            told(given(case=operation.as_strategy(generation_mode=mode))(send))()
+        except Exception as error:
+            broken[operation.label] = f"{error}"[:600]
+        tried += 1
+    assert broken == {}
+    assert tried >= OPERATIONS
+    assert statuses[401] < statuses.total() / 10, "most requests got past the door"
+    assert statuses[200] + statuses[201] >= 10
+    assert statuses[422] + statuses[428] + statuses[404] >= 10

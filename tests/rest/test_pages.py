@@ -1,0 +1,129 @@
+"""Pages: every row once, in order, whatever the size of the page; and as many queries for fifty rows as for one."""
+
+import itertools
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from audit.services import open_stream, record
+from portal.rest.models import ApiKey
+from registry.models import Probe, Server, Tool, ToolGroup
+from tenants.models import Agent, Delegation, Membership, Person, Tenant
+
+MANY = 60
+BUDGET = 8
+LISTS = ["tenants", "people", "agents", "delegations", "servers", "tools", "groups", "me/keys", "audit/events", "audit/streams", "servers/ledger-api/tools", "servers/ledger-api/probes", "servers/ledger-api/changes", "tenants/ledger/members"]  # fmt: skip
+
+
+@pytest.fixture
+def crowd(world):
+    """Sixty more of everything at home."""
+    team, lead, own = world.cast.team, world.cast.lead.person, world.own
+    many = range(MANY)
+    people = Person.objects.bulk_create(
+        Person(email=f"p{n}@example.test", handle=f"p{n}", name=f"Same name {n % 3}") for n in many
+    )
+    Membership.objects.bulk_create(Membership(person=row, tenant=team, role="member") for row in people)
+    Agent.objects.bulk_create(Agent(slug=f"a{n}", name="Same", home=team, sponsor=lead) for n in many)
+    servers = Server.objects.bulk_create(
+        Server(owner=team, slug=f"s{n}", name="Same", transport="http", url="http://x.example/") for n in many
+    )
+    ToolGroup.objects.bulk_create(ToolGroup(owner=team, slug=row.slug, name="Same", server=row) for row in servers)
+    Tool.objects.bulk_create(Tool(server=own.server, owner=team, name=f"t{n}", exposed_name=f"x__t{n}") for n in many)
+    Tenant.objects.bulk_create(Tenant(tier="team", slug=f"t{n}", name="Same") for n in many)
+    Probe.objects.bulk_create(Probe(server=own.server, owner=team, ok=True) for _ in many)
+    ends = own.delegation.not_after
+    Delegation.objects.bulk_create(
+        Delegation(person=lead, agent=own.agent, team=team, tool_groups=["tools"], not_after=ends) for _ in many
+    )
+    ApiKey.objects.bulk_create(
+        ApiKey(person=lead, name="k", digest=f"{n}", expires_at=own.key.expires_at) for n in many
+    )
+    for n in many:
+        record(scope=team.pk, verb="tenants.tenant.changed", person=lead.uid, object=str(n))
+        open_stream(scope=10_000 + n, name=f"t{n}")
+        own.server.save()  # one more row of history
+    return world
+
+
+def test_a_list_of_fifty_costs_at_most_eight_queries(crowd, as_role):
+    asked = {}
+    for path in LISTS:
+        client = crowd.clients["admin" if path in {"tenants", "audit/streams"} else "lead"]
+        with as_role("hanse_app"), CaptureQueriesContext(connection) as captured:
+            answer = client.get(f"/api/v1/{path}")
+        assert len(answer.json()["items"]) == 50, path
+        asked[path] = [entry["sql"] for entry in captured if not is_plumbing(entry["sql"])]
+    assert {path: found for path, found in asked.items() if len(found) > BUDGET} == {}
+
+
+def is_plumbing(sql: str) -> bool:
+    return sql.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK"))
+
+
+def test_pages_of_any_size_hold_every_row_once_and_in_order(crowd, call):
+    for sort in ("slug", "name", "-name", "-slug", "-created", "owner", "-status"):
+        whole = pages(call, f"servers?limit=200&sort={sort}")
+        assert len(whole) == len(set(whole)) == MANY + 1
+        assert pages(call, f"servers?limit=13&sort={sort}") == whole, sort
+
+
+def test_other_lists_too(crowd, call):
+    for path in (
+        "agents?sort=name",
+        "delegations?sort=ends",
+        "people?sort=-name",
+        "tools?q=t",
+        "audit/events?kind=change",
+    ):
+        whole = pages(call, f"{path}&limit=200")
+        assert len(whole) == len(set(whole)) >= MANY
+        assert pages(call, f"{path}&limit=17") == whole, path
+
+
+def test_a_row_that_goes_between_pages_moves_no_other(crowd, call):
+    first = call("lead", "GET", "agents?limit=10").json()
+    Agent.objects.filter(slug=first["items"][4]["slug"]).delete()
+    following = call("lead", "GET", first["next"]).json()["items"]
+    left = [row["slug"] for row in call("lead", "GET", "agents?limit=200").json()["items"]]
+    assert [row["slug"] for row in following] == left[9:19]
+
+
+def pages(call, path: str) -> list[str]:
+    found: list[str] = []
+    following: str | None = f"/api/v1/{path}"
+    for _ in itertools.takewhile(lambda _: following, range(100)):
+        answer = call("lead", "GET", following)
+        body = answer.json()
+        found += [row["uid"] for row in body["items"]]
+        following = body["next"]
+        assert ("Link" in answer) == (following is not None)
+    assert following is None
+    return found
+
+
+SEEN = {
+    "servers?status=active": 0,
+    "servers?status=draft&health=ok": 1,
+    "servers?health=unprobed": MANY,
+    "servers?q=ledger-api": 1,
+    "servers?tier=domain": 0,
+    "servers?owner=rival": 0,
+    "tools?state=approved&effect=write": 1,
+    "delegations?state=live&agent=builder-bot&person=member": 1,
+    "delegations?state=revoked": 0,
+    "agents?status=suspended": 0,
+    "agents?sponsor=lead&q=builder": 1,
+    "tenants?tier=team&domain=payments": 1,
+    "people?q=steward": 1,
+    "tenants/ledger/members?role=team_lead": 1,
+    "groups?server=ledger-api": 1,
+    "audit/events?verb=tenants.agent.registered": 1,
+    "audit/events?kind=denied": 0,
+}
+
+
+def test_a_filter_narrows(crowd, call):
+    found = {path: len(call("lead", "GET", path + "&limit=200").json()["items"]) for path in SEEN}
+    assert found == SEEN
