@@ -87,8 +87,8 @@ class RateLimited(DomainError):
 
     code = "rate_limited"
 
-    def __init__(self, message: str, *, retry_after: int = 1, **facts: object) -> None:
-        super().__init__(message, code=None, retry_after=retry_after, **facts)
+    def __init__(self, message: str, *, retry_after: int = 1, code: str | None = None, **facts: object) -> None:
+        super().__init__(message, code=code, retry_after=retry_after, **facts)
         self.retry_after = retry_after
 
 
