@@ -98,7 +98,8 @@ def places(context: Context) -> list[dict[str, object]]:
 @register.simple_tag(takes_context=True)
 def theme(context: Context) -> str:
     """Returns the theme that the cookie asks for: `light`, `dark`, or empty for the system's."""
-    chosen = context["request"].COOKIES.get("theme", "")
+    request = context.get("request")  # the page for our own faults is drawn without one
+    chosen = request.COOKIES.get("theme", "") if request else ""
     return chosen if chosen in {"light", "dark"} else ""
 
 
