@@ -86,11 +86,11 @@ def _write_share(config: Config, log: records.Log, calls: int, barrier: threadin
 
 
 def _call_rows(log: records.Log, actor: records.Actor) -> tuple[records.Row, records.Row]:
-    call = new_uid_text()
-    named = {"call": call, "verb": "tools.call", "object": "tools/look"}
+    call, verb, tool = new_uid_text(), "tools.call", "tools/look"
+    legs = ("person", "agent", "delegation")
     return (
-        records.intent(log, actor, arguments=_BODY, reasons=("person", "agent", "delegation"), pin="0" * 64, **named),
-        records.outcome(log, actor, result="ok", ms=1, body=_BODY, **named),
+        records.intent(log, actor, call=call, verb=verb, object=tool, arguments=_BODY, reasons=legs, pin="0" * 64),
+        records.outcome(log, actor, call=call, verb=verb, object=tool, result="ok", ms=1, body=_BODY),
     )
 
 

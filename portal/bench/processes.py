@@ -121,7 +121,9 @@ def is_ready(port: int) -> bool:
 
 
 @contextmanager
-def _running(command: Sequence[str], environment: Mapping[str, str], core: int) -> Iterator["subprocess.Popen[bytes]"]:
+def _running(
+    command: Sequence[str], environment: Mapping[str, str], core: int | None
+) -> Iterator["subprocess.Popen[bytes]"]:
     process = subprocess.Popen(
         list(command),
         env=dict(environment),

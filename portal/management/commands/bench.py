@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from portal.bench import audit, denied, gateway, listing, start
+from portal.bench import audit, denied, gateway, listing, pages, start
 from portal.bench.figures import Report
 
 _BENCHES: Final[dict[str, Callable[..., Report]]] = {
@@ -15,6 +15,7 @@ _BENCHES: Final[dict[str, Callable[..., Report]]] = {
     "listing": listing.measure,
     "audit": audit.measure,
     "start": start.measure,
+    "pages": pages.measure,
 }
 
 
