@@ -55,14 +55,18 @@ class DelegationForm(forms.Form):
     hours = forms.TypedChoiceField(label="Ends after", coerce=int, choices=HOURS, initial=24)
     purpose = forms.CharField(max_length=400, required=False, help_text="What for. It stands in the log.")
 
-    def __init__(self, principal: Principal, team: Tenant, *args: object, **kwargs: object) -> None:
+    SHOWN = 50
+
+    def __init__(self, principal: Principal, team: Tenant, words: str, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.agents = {row.slug: row for row in tenants.agents(principal).filter(home=team, status="active")}
-        groups = [
-            (group.slug, f"{group.name} ({group.owner.name})") for group in registry.groups_in_reach(principal, team)
-        ]
+        shown = registry.groups_to_grant(principal, team, words)[: self.SHOWN]
+        asked = self.data.getlist("tool_groups") if self.is_bound else [self.initial.get("group", "")]
+        chosen = registry.groups_to_grant(principal, team).filter(slug__in=asked)
+        groups = {group.slug: f"{group.name} ({group.owner.name})" for group in (*chosen, *shown)}
+        self.is_cut = len(shown) == self.SHOWN
         self.fields["agent"].choices = [(slug, row.name) for slug, row in self.agents.items()]  # type: ignore[attr-defined]
-        self.fields["tool_groups"].choices = groups  # type: ignore[attr-defined]
+        self.fields["tool_groups"].choices = list(groups.items())  # type: ignore[attr-defined]
 
 
 class NarrowForm(forms.Form):
@@ -153,7 +157,8 @@ def create(request: HttpRequest) -> HttpResponse:
     if not slug:
         return show(request, "pages/identity/delegation_new.html", context)
     team = tenants.tenant_by_slug(principal, slug)
-    form = DelegationForm(principal, team, request.POST or None, initial={"agent": request.GET.get("agent", "")})
+    words = request.GET.get("tools", "")[:100]
+    form = DelegationForm(principal, team, words, request.POST or None, initial={"agent": request.GET.get("agent", "")})
 
     def act(data: dict[str, object]) -> Delegation:
         return services.delegate(
@@ -170,7 +175,7 @@ def create(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and (row := submit(form, act)) is not None:
         messages.success(request, f"{row.agent.name} can act for you now. Mint a token to let it begin.")
         return redirect("delegation", row.uid)
-    return show(request, "pages/identity/delegation_new.html", context | {"team": team}, form=form)
+    return show(request, "pages/identity/delegation_new.html", context | {"team": team, "words": words}, form=form)
 
 
 @screen("GET")
