@@ -1,7 +1,5 @@
 """Pages: every row once, in order, whatever the size of the page; and as many queries for fifty rows as for one."""
 
-import itertools
-
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -93,13 +91,13 @@ def test_a_row_that_goes_between_pages_moves_no_other(crowd, call):
 def pages(call, path: str) -> list[str]:
     found: list[str] = []
     following: str | None = f"/api/v1/{path}"
-    for _ in itertools.takewhile(lambda _: following, range(100)):
+    while following:
         answer = call("lead", "GET", following)
         body = answer.json()
         found += [row["uid"] for row in body["items"]]
+        assert len(found) <= 1_000, "the pages have no end"
+        assert ("Link" in answer) == (body["next"] is not None)
         following = body["next"]
-        assert ("Link" in answer) == (following is not None)
-    assert following is None
     return found
 
 
