@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Model, Q, QuerySet
+from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet
 
 from kernel import clock
 from kernel.errors import NotFound
@@ -149,3 +149,12 @@ def changes_of(server: Server) -> list[Model]:
     own = server.history.select_related("history_user").order_by("-history_date")[:100]
     tools = Tool.history.filter(server=server).select_related("history_user").order_by("-history_date")[:100]
     return sorted([*own, *tools], key=lambda row: row.history_date, reverse=True)
+
+
+def groups_to_grant(principal: Principal, team: Tenant, words: str = "") -> QuerySet[ToolGroup]:
+    """Returns the groups in reach that hold at least one tool, the team's own first; `words` narrows them by name."""
+    held = ToolGroup.tools.through.objects.filter(toolgroup=OuterRef("pk"))
+    rows = groups_in_reach(principal, team).filter(Exists(held))
+    for word in words.split()[:4]:
+        rows = rows.filter(Q(slug__icontains=word) | Q(name__icontains=word))
+    return rows.annotate(is_own=Q(owner=team)).order_by("-is_own", "slug")
