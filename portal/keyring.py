@@ -37,4 +37,5 @@ def token_issuer() -> Issuer:
     except OSError as error:
         raise Unavailable("The key that signs tokens is not there yet.") from error
     key = OKPKey.import_key(pem)
-    return Issuer(settings.HANSE.url, OKPKey.import_key({**key.as_dict(private=True), "kid": key.thumbprint()}))
+    named = OKPKey.import_key({**key.as_dict(private=True), "kid": key.thumbprint()})
+    return Issuer(settings.HANSE.url, named, settings.HANSE.gateway_url)

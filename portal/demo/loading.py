@@ -35,7 +35,7 @@ from registry.surfaces import Shown, approve_tool, take_in_probe
 from tenants.identity.agents import register_agent
 from tenants.identity.delegation import delegate
 from tenants.models import Agent, Person, Tenant
-from tenants.principals import SYSTEM, principal_of
+from tenants.principals import SYSTEM, Principal, principal_of
 from tenants.rules import Role, Tier
 from tenants.services import add_person, create_tenant, give_role, join_domain
 
@@ -159,7 +159,7 @@ def _make_servers(loaded: Loaded, directory: Path) -> None:
             )
         shown = asyncio.run(_look_at(server, directory))
         take_in_probe(server=server, shown=shown)
-        _approve(server, plan)
+        _approve(server, plan, keeper)
         activate_server(actor=keeper, server=server)
 
 
@@ -176,8 +176,7 @@ async def _look_at(server: Server, directory: Path) -> Shown:
     return await look(target)
 
 
-def _approve(server: Server, plan: estate.ServerPlan) -> None:
-    keeper = principal_of(Person.objects.get(handle=plan.keeper))
+def _approve(server: Server, plan: estate.ServerPlan, keeper: Principal) -> None:
     for tool in tools(SYSTEM).filter(server=server):
         if tool.seen is not None and not tool.faults and tool.name not in plan.left_open:
             effect = claimed_effect(tool.seen.get("annotations"))

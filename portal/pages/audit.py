@@ -84,9 +84,9 @@ def record(request: HttpRequest, uid: UUID) -> HttpResponse:
 def verify(request: HttpRequest, uid: UUID) -> HttpResponse:
     """Checks the record's inclusion proof against the signed checkpoint with the log's public key, now."""
     context: dict[str, Any] = {"checked_at": clock.now()}
+    proof = queries.inclusion_proof(uid, principal_of(request).access.visible)
     try:
         verifier = keys.load_verifier(settings.HANSE.public_dir / "audit.vkey")
-        proof = queries.inclusion_proof(uid, principal_of(request).access.visible)
         context |= {"head": proof.verify(verifier), "proof": proof}
     except (ProofError, NoteError) as error:
         context["fault"] = str(error)
@@ -146,11 +146,11 @@ def _page(
     page = lists.Page(rows=rows[: lists.PAGE], facets=lists.shown_facets(asked, facets), sorts={})
     page.q = asked.get("q", "").strip()
     page.is_filtered = any(asked.get(name) for name in ("q", "call", *(option[0] for option in options)))
-    page.keep = [(name, value) for name, value in asked.items() if name not in {"q", "after", "format"} and value]
-    page.csv_url, page.json_url = lists.address(asked, format="csv"), lists.address(asked, format="json")
+    page.keep = lists.kept(asked)
+    page.csv_url, page.json_url = lists.address(asked, {"format": "csv"}), lists.address(asked, {"format": "json"})
     page.first_url = lists.address(asked) if asked.get("after") else ""
     if len(rows) > lists.PAGE:
-        page.next_url = lists.address(asked, after=str(page.rows[-1].id))
+        page.next_url = lists.address(asked, {"after": str(page.rows[-1].id)})
     return page
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django import forms
 from django.contrib import messages
 from django.db.models import F, Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 
@@ -61,7 +61,9 @@ class DelegationForm(forms.Form):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.agents = {row.slug: row for row in tenants.agents(principal).filter(home=team, status="active")}
         shown = registry.groups_to_grant(principal, team, words)[: self.SHOWN]
-        asked = self.data.getlist("tool_groups") if self.is_bound else [self.initial.get("group", "")]
+        asked = (
+            self.data.getlist("tool_groups") if isinstance(self.data, QueryDict) else [self.initial.get("group", "")]
+        )
         chosen = registry.groups_to_grant(principal, team).filter(slug__in=asked)
         groups = {group.slug: f"{group.name} ({group.owner.name})" for group in (*chosen, *shown)}
         self.is_cut = len(shown) == self.SHOWN
@@ -89,7 +91,8 @@ class NarrowForm(forms.Form):
         }
         for name, options in choices.items():
             self.fields[name].choices = options  # type: ignore[attr-defined]
-        self.initial |= {name: getattr(row, name) for name in ("tool_groups", "effect_ceiling", "sensitivity_ceiling")}
+        present = {name: getattr(row, name) for name in ("tool_groups", "effect_ceiling", "sensitivity_ceiling")}
+        self.initial = {**self.initial, **present}
 
 
 class TokenForm(forms.Form):
@@ -190,6 +193,7 @@ def narrow(request: HttpRequest, uid: str) -> HttpResponse:
     """Makes a delegation less."""
     principal = principal_of(request)
     row = tenants.delegation_by_uid(principal, uid)
+    authority.require_ender(principal, row, "narrow")
     form = NarrowForm(row, request.POST)
 
     def act(data: dict[str, int]) -> Delegation:

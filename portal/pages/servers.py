@@ -140,7 +140,7 @@ def probe_now(request: HttpRequest, slug: str) -> HttpResponse:
     """Asks the worker to look at a server now."""
     principal = principal_of(request)
     server = registry.server_by_slug(principal, slug)
-    authority.require_keeper(principal, server.owner, "probe servers")
+    authority.require_contributor(principal, server.owner, "probe servers")
     transaction.on_commit(lambda: probe_server.delay(server.pk))
     messages.success(request, f"A probe of {server.name} is on its way. Its answer appears here.")
     return redirect("server_tab", slug, "probes")

@@ -1,0 +1,185 @@
+"""Every address of the portal, as every role, on one's own team's thing and on another team's.
+
+`RULES` is the whole truth in one place: an address that is not in it fails. Two lines of statuses, at home (`ledger`)
+and abroad (`rival`), in the order of `WHO`. Who may not see a thing gets 404 whatever they ask; 403 is for who sees it
+and may not do that; 302 is an act that was done, or for `nobody` the way to sign in; 422 a form that was not filled in,
+which only those are shown who may send it.
+"""
+
+from dataclasses import dataclass
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from audit.models import Event
+from registry.models import Server, Tool
+from registry.surfaces import take_in_probe
+from tenants.models import Delegation
+from tests.actors import make_delegation
+from tests.pages.estate import shown
+
+WHO = ("admin", "steward", "lead", "member", "reviewer", "outsider", "stranger", "nobody")
+
+
+@dataclass(frozen=True)
+class Place:
+    """The things of one team that addresses name."""
+
+    team: str
+    server: str
+    tool: str
+    agent: str
+    person: str
+    delegation: str
+    record: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How an address is asked: its method, its arguments, what is sent, and the answers at home and abroad."""
+
+    method: str
+    args: tuple[str, ...]
+    data: dict[str, str]
+    own: str
+    other: str
+
+
+def get(own, other, *args):
+    return Rule("get", args, {}, own, other)
+
+
+def post(own, other, *args, **data):
+    return Rule("post", args, data, own, other)
+
+
+# fmt: off
+#         admin stwrd lead  membr revwr outsd strgr nobody
+OPEN   = "200 200 200 200 200 200 200 200"
+ALL    = "200 200 200 200 200 200 200 302"
+HOME   = "200 200 200 200 200 404 404 302"
+ABROAD = "200 404 404 404 404 200 404 302"
+
+RULES: dict[str, Rule] = {
+    "livez": get(OPEN, OPEN),
+    "issuer_metadata": get(OPEN, OPEN),
+    "public_keys": get(OPEN, OPEN),
+    "home": get(ALL, ALL),
+    "search": get(ALL, ALL),
+    "styleguide": get(ALL, ALL),
+    "catalog": get(ALL, ALL),
+    "server_new": get(ALL, ALL),
+    "teams": get(ALL, ALL),
+    "identity": get(ALL, ALL),
+    "agent_new": get(ALL, ALL),
+    "delegations": get(ALL, ALL),
+    "delegation_new": get(ALL, ALL),
+    "people": get(ALL, ALL),
+    "person_new": get("200 403 403 403 403 403 403 302", "200 403 403 403 403 403 403 302"),
+    "audit": get(ALL, ALL),
+    "server": get(HOME, ABROAD, "{server}"),
+    "server_tab": get(HOME, ABROAD, "{server}", "credential"),
+    "tenant": get(HOME, ABROAD, "{team}"),
+    "agent": get(HOME, ABROAD, "{agent}"),
+    "delegation": get(HOME, ABROAD, "{delegation}"),
+    "record": get(HOME, ABROAD, "{record}"),
+    # A record that has no place in the tree yet has no proof; that it is there at all is only for who sees it.
+    "record_verify": post("409 409 409 409 409 404 404 302", "409 404 404 404 404 409 404 302", "{record}"),
+    "record_download": get("409 409 409 409 409 404 404 302", "409 404 404 404 404 409 404 302", "{record}", "proof"),
+
+    "tool_approve": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302",
+        "{tool}", effect="0", sensitivity="1", seen_pin="{pin}"),
+    "tool_reject": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{tool}", reason="Odd."),
+    "server_status": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{server}", "quarantine", reason="Odd."),
+    "server_probe": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{server}"),
+    "credential_set": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302",
+        "{server}", kind="bearer", value="swordfish"),
+    "credential_remove": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{server}"),
+    "role_give": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302",
+        "{team}", person="stranger", role="member"),
+    "role_take": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302",
+        "{team}", person="{person}", role="team_lead"),
+    "agent_status": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{agent}", "suspend", reason="Odd."),
+    "delegation_narrow": post(
+        "422 403 422 403 403 404 404 302", "422 404 404 404 404 422 404 302", "{delegation}"),
+    "delegation_revoke": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{delegation}"),
+    "delegation_mint": post(
+        "403 403 200 403 403 404 404 302", "403 404 404 404 404 200 404 302", "{delegation}", minutes="5"),
+    "person_active": post(
+        "302 403 403 403 403 404 404 302", "302 404 404 404 404 403 404 302", "{person}", "off"),
+}
+# fmt: on
+
+ELSEWHERE = {"readyz": "tests/processes: it needs a broker"}
+
+
+@pytest.fixture
+def places(cast):
+    """Returns the things at home and abroad; both teams have one of everything."""
+    for slug in ("accounts", "rival-crm"):
+        take_in_probe(server=Server.objects.get(slug=slug), shown=shown("Again another description."))
+    abroad = make_delegation(cast.outsider, cast.rival_agent, "rival-crm")
+    home = Delegation.objects.get(team=cast.team, person=cast.lead.person, revoked_at=None)
+    return {
+        "own": _place(cast.team, "accounts", cast.agent, cast.lead, home),
+        "other": _place(cast.rival, "rival-crm", cast.rival_agent, cast.outsider, abroad),
+    }
+
+
+def _place(team, server, agent, lead, delegation):
+    tool = Tool.objects.filter(server__slug=server, state__in=["new", "changed"]).first()
+    record = Event.objects.filter(scope=team.pk).latest("id")
+    place = Place(
+        team.slug, server, str(tool.uid), agent.slug, lead.person.handle, str(delegation.uid), str(record.uid)
+    )
+    return {**vars(place), "pin": tool.seen_pin}
+
+
+def names(patterns, outer=""):
+    for pattern in patterns:
+        route = outer + str(pattern.pattern)
+        if isinstance(pattern, URLPattern):
+            yield pattern.name, route
+        elif isinstance(pattern, URLResolver):
+            yield from names(pattern.url_patterns, route)
+
+
+def own_names():
+    """Returns the names of all addresses but those of the API, which has its own sweep, and of allauth, which is theirs."""
+    return {name for name, route in names(get_resolver().url_patterns) if not route.startswith(("api/", "accounts/"))}
+
+
+def test_every_address_has_a_rule():
+    assert own_names() - RULES.keys() - ELSEWHERE.keys() == set()
+    assert RULES.keys() - own_names() == set()
+
+
+@pytest.mark.parametrize("side", ["own", "other"])
+@pytest.mark.parametrize("name", RULES)
+def test_each_role_gets_what_the_rule_says(browse, places, name, side):
+    rule, place = RULES[name], places[side]
+    url = reverse(name, args=[arg.format(**place) for arg in rule.args])
+    data = {key: value.format(**place) for key, value in rule.data.items()}
+    answers = [_ask(Client() if who == "nobody" else browse(who), rule.method, url, data) for who in WHO]
+    expected = getattr(rule, side).split()
+    assert dict(zip(WHO, answers, strict=True)) == dict(zip(WHO, map(int, expected), strict=True))
+
+
+def _ask(client, method, url, data):
+    """Asks and takes back what it did, so that every role meets the same state."""
+    with transaction.atomic():
+        status = getattr(client, method)(url, data).status_code
+        transaction.set_rollback(True)
+    return status
