@@ -7,6 +7,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from django.db.models import Expression, F, Q, QuerySet
@@ -83,7 +84,6 @@ class Page:
     next_url: str = ""
     first_url: str = ""
     is_filtered: bool = False
-    clear_url: str = "?"
     csv_url: str = ""
     json_url: str = ""
     keep: list[tuple[str, str]] = field(default_factory=list)
@@ -100,12 +100,18 @@ def list_page(request: HttpRequest, rows: QuerySet[Any], listing: Listing) -> Pa
     page.q = asked.get("q", "").strip()
     names = {facet.name for facet in listing.facets}
     page.is_filtered = bool(page.q) or any(asked.get(name) for name in names)
-    page.keep = [(name, value) for name, value in asked.items() if name not in {"q", "after", "format"} and value]
-    page.csv_url, page.json_url = address(asked, format="csv"), address(asked, format="json")
+    page.keep = kept(asked)
+    page.csv_url, page.json_url = address(asked, {"format": "csv"}), address(asked, {"format": "json"})
     page.first_url = address(asked) if asked.get("after") else ""
     if len(found) > PAGE:
-        page.next_url = address(asked, keep_cursor=True, after=_cursor(page.rows[-1], order))
+        page.next_url = address(asked, {"after": _cursor(page.rows[-1], order)})
     return page
+
+
+def kept(asked: QueryDict) -> list[tuple[str, str]]:
+    """Returns what a new search keeps of the address: facets and sort, not the page one was on."""
+    given = [(name, asked.get(name, "")) for name in asked if name not in {"q", "after", "format"}]
+    return [(name, value) for name, value in given if value]
 
 
 def narrow(rows: QuerySet[Any], asked: Mapping[str, str], listing: Listing) -> QuerySet[Any]:
@@ -157,17 +163,17 @@ def _cell(value: object) -> str:
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 
 
-def address(asked: QueryDict, *, keep_cursor: bool = False, **changes: str) -> str:
-    """Returns the present address with some of its parts changed; the cursor goes unless it is kept."""
-    kept = asked.copy()
-    for name in ("format", *(() if keep_cursor else ("after",))):
-        kept.pop(name, None)
+def address(asked: QueryDict, changes: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Returns the present address with some of its parts changed, on the first page unless `after` is one of them."""
+    query = asked.copy()
+    for name in ("format", "after"):
+        query.pop(name, None)
     for name, value in changes.items():
         if value:
-            kept[name] = value
+            query[name] = value
         else:
-            kept.pop(name, None)
-    return f"?{kept.urlencode()}"
+            query.pop(name, None)
+    return f"?{query.urlencode()}"
 
 
 def shown_facets(asked: QueryDict, facets: Sequence[Facet]) -> list[ShownFacet]:
@@ -177,7 +183,7 @@ def shown_facets(asked: QueryDict, facets: Sequence[Facet]) -> list[ShownFacet]:
         value = asked.get(facet.name, "")
         labels = dict(facet.options)
         choices = [
-            Choice(label, address(asked, **{facet.name: "" if option == value else option}), option == value)
+            Choice(label, address(asked, {facet.name: "" if option == value else option}), option == value)
             for option, label in facet.options
         ]
         shown.append(ShownFacet(facet.label, labels.get(value, ""), choices))
@@ -202,7 +208,7 @@ def _sorts(asked: QueryDict, listing: Listing, order: tuple[Sort, bool] | None) 
         turned = current and order is not None and order[1] is sort.newest_first
         symbol = ("sort-down" if order and order[1] else "sort-up") if current else ""
         aria = ("descending" if order and order[1] else "ascending") if current else "none"
-        url = address(asked, sort=f"-{sort.name}" if turned else sort.name)
+        url = address(asked, {"sort": f"-{sort.name}" if turned else sort.name})
         shown[sort.name] = {"label": sort.label, "url": url, "symbol": symbol, "aria": aria}
     return shown
 

@@ -81,7 +81,7 @@ def error_page(request: HttpRequest, error: errors.DomainError) -> HttpResponse:
 def is_partial(request: HttpRequest) -> bool:
     """Tells whether htmx asks for a fragment of the page."""
     htmx = getattr(request, "htmx", None)
-    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+    return htmx is not None and bool(htmx) and not htmx.boosted and not htmx.history_restore_request
 
 
 def show(
