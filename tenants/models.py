@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
@@ -14,11 +14,9 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 
 from kernel import clock, ids
+from tenants.access import Viewer
 from tenants.ownership import OwnedQuerySet
 from tenants.rules import MAX_DEPTH, Concern, Effect, Profile, Role, Sensitivity, Tier
-
-if TYPE_CHECKING:
-    from tenants.principals import Principal
 
 
 def _choices(kind: type[Enum]) -> list[tuple[str | int, str]]:
@@ -28,7 +26,7 @@ def _choices(kind: type[Enum]) -> list[tuple[str | int, str]]:
 class TenantQuerySet(models.QuerySet["Tenant"]):
     """Tenants as one principal may see them."""
 
-    def visible_to(self, principal: Principal) -> TenantQuerySet:
+    def visible_to(self, principal: Viewer) -> TenantQuerySet:
         """Returns the tenants in the principal's reach; a platform admin sees all."""
         visible = principal.access.visible
         return self if visible is None else self.filter(pk__in=visible)
@@ -90,13 +88,12 @@ class DomainMembership(models.Model):
 class PersonManager(BaseUserManager["Person"]):
     """People; sign-in looks one up by address."""
 
-    def visible_to(self, principal: Principal) -> models.QuerySet[Person]:
+    def visible_to(self, principal: Viewer) -> models.QuerySet[Person]:
         """Returns the principal and all who hold a role in a tenant the principal sees."""
         visible = principal.access.visible
         if visible is None:
             return self.all()
-        mine = principal.person.pk if principal.person else None
-        return self.filter(Q(memberships__tenant__in=visible) | Q(pk=mine)).distinct()
+        return self.filter(Q(memberships__tenant__in=visible) | Q(pk=principal.person_id)).distinct()
 
     def get_by_natural_key(self, username: str | None) -> Person:
         """Returns the person of this address, whatever its letter case."""

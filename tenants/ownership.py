@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar
+from typing import ClassVar, Generic, Self, TypeVar
 
 from django.db import models
 
-if TYPE_CHECKING:
-    from tenants.principals import Principal
+from tenants.access import Viewer
 
 M = TypeVar("M", bound=models.Model)
 
@@ -17,7 +16,7 @@ class OwnedQuerySet(models.QuerySet[M], Generic[M]):
 
     owner_field: ClassVar[str] = "owner"
 
-    def visible_to(self, principal: Principal) -> Self:
+    def visible_to(self, principal: Viewer) -> Self:
         """Returns the rows whose owner the principal sees; adding a filter never shows more."""
         visible = principal.access.visible
         return self if visible is None else self.filter(**{f"{self.owner_field}__in": visible})

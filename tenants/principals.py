@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from django.db import connection
 
+from tenants.access import Access
 from tenants.models import Person
 from tenants.rules import Role
-from tenants.scope import ALL
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """The roles of a person and the tenants they see; `visible` None means every tenant (platform admins)."""
-
-    roles: Mapping[int, frozenset[str]] = field(default_factory=dict)
-    visible: frozenset[int] | None = frozenset()
-
-    @property
-    def is_platform_admin(self) -> bool:
-        """Whether the person administers the platform itself."""
-        return self.visible is None
-
-    @property
-    def scope(self) -> str | frozenset[int]:
-        """What row level security is told: the same set that `visible_to` filters by."""
-        return ALL if self.visible is None else self.visible
-
-    def has_role(self, tenant_id: int, *roles: str) -> bool:
-        """Tells whether one of these roles is held in exactly this tenant."""
-        return not self.roles.get(tenant_id, frozenset()).isdisjoint(roles)
-
-    def sees(self, tenant_id: int) -> bool:
-        """Tells whether assets of this tenant may be shown."""
-        return self.visible is None or tenant_id in self.visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +19,11 @@ class Principal:
 
     person: Person | None
     access: Access
+
+    @property
+    def person_id(self) -> int | None:
+        """The person's own row; None for the system and for nobody."""
+        return self.person.pk if self.person else None
 
     @property
     def uid(self) -> UUID | None:

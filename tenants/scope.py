@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from django.db import connection, transaction
 
-ALL: Final = "*"
-"""Every tenant: platform admins, the sequencer, the demo loader. Never an agent."""
+from tenants.access import ALL
+
+__all__ = ["ALL", "tenant_scope"]
 
 
 @contextmanager

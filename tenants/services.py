@@ -121,9 +121,7 @@ def add_person(
 
 
 @transaction.atomic
-def set_person_active(
-    *, actor: Principal, person: Person, active: bool, expected_version: int | None = None
-) -> Person:
+def set_person_active(*, actor: Principal, person: Person, active: bool, expected_version: int | None = None) -> Person:
     """Returns the person switched on or off. Off, every delegation of theirs stops at the next call."""
     authority.require_platform_admin(actor, "switch people on or off")
     if actor.person == person:
