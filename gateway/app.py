@@ -259,10 +259,10 @@ def _check_request(scope: Scope, headers: Mapping[bytes, bytes]) -> None:
     query: bytes = scope.get("query_string", b"")
     if query and any(name.lower() in _TOKEN_NAMES for name, _ in parse_qsl(query.decode("latin-1"), True)):
         raise Refusal("A token in the address is never accepted: send it in a header.", code="token_in_query")
-    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if kind != b"application/json":
+    kind = headers.get(b"content-type", b"")
+    if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
         raise Refusal("The body must be application/json.", status=415, code="content_type_refused")
-    if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+    if b"content-encoding" in headers and headers[b"content-encoding"].strip().lower() != b"identity":
         raise Refusal("The body must not be compressed.", status=415, code="content_encoding_refused")
     accept = headers.get(b"accept")
     if accept and b"application/json" not in accept and b"*/*" not in accept and b"application/*" not in accept:

@@ -147,9 +147,13 @@ class Egress:
         max_bytes: int,
         partition: bytes | str = "",
         verb: bytes = b"POST",
+        same: bytes = b"",
     ) -> Reply:
-        """Returns the whole reply, of whatever status. Raises UpstreamError; cancelling it closes its connection."""
-        request = _encode_request(verb, target, headers, body)
+        """Returns the whole reply, of whatever status. Raises UpstreamError; cancelling it closes its connection.
+
+        `same` are headers that `encode_headers` has encoded before, for those that are the same each time.
+        """
+        request = _encode_request(verb, target, headers, body, same)
         deadline = time.monotonic() + timeout
         pool = self._pool(target, partition)
         await self._enter(pool, deadline)
@@ -383,15 +387,21 @@ def _header_name(name: bytes) -> bytes:
     return name.lower()
 
 
-def _encode_request(verb: bytes, target: Target, headers: Headers, body: bytes) -> bytes:
+def encode_headers(headers: Headers) -> bytes:
+    """Returns header lines as they go out. Raises `RequestRefused` for a name or value that is not allowed here."""
     lines = [b"%s: %s\r\n" % (_header_name(name), value) for name, value in headers]
     block = b"".join(lines)
     # Each line brings exactly one CR and one LF of ours: one more of either, or a NUL, is an injection.
     count = len(lines)
     if block.count(b"\n") != count or block.count(b"\r") != count or b"\0" in block:
         raise RequestRefused("A header has a value that is not allowed here.")
+    return block
+
+
+def _encode_request(verb: bytes, target: Target, headers: Headers, body: bytes, same: bytes = b"") -> bytes:
+    block = encode_headers(headers)
     start = _request_line(verb, target.path, target.host, target.port, target.tls)
-    return b"%s%scontent-length: %d\r\n\r\n%s" % (start, block, len(body), body)
+    return b"%s%s%scontent-length: %d\r\n\r\n%s" % (start, same, block, len(body), body)
 
 
 __all__ = [
@@ -408,4 +418,5 @@ __all__ = [
     "TooLarge",
     "UpstreamError",
     "UpstreamFailed",
+    "encode_headers",
 ]

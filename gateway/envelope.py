@@ -40,10 +40,12 @@ _LEGACY_HEADERS: Final = frozenset(version.encode() for version in LEGACY_VERSIO
 def fold_headers(raw: list[tuple[bytes, bytes]], limits: Limits) -> dict[bytes, bytes]:
     """Returns headers by name. Refuses too many, too long, and a second copy of any that we decide by."""
     folded = dict(raw)
-    if len(raw) > limits.headers or sum([len(name) + len(value) for name, value in raw]) > limits.header_bytes:
-        raise Refusal("The request has too many or too long headers.", status=431, code="headers_too_large")
+    size = sum(map(len, folded)) + sum(map(len, folded.values()))
     if len(folded) != len(raw):
         _check_once(raw)
+        size = sum([len(name) + len(value) for name, value in raw])
+    if len(raw) > limits.headers or size > limits.header_bytes:
+        raise Refusal("The request has too many or too long headers.", status=431, code="headers_too_large")
     return folded
 
 

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any, Final
 
 from audit import records
@@ -27,6 +28,7 @@ from gateway.upstream_errors import UpstreamError
 from gateway.wire import (
     HEADER_MISMATCH,
     INVALID_PARAMS,
+    JSON_HEADERS,
     METHOD_NOT_FOUND,
     UPSTREAM,
     Call,
@@ -40,10 +42,11 @@ from gateway.wire import (
     result_reply,
 )
 from kernel.errors import DomainError, RateLimited, Unauthenticated, Unavailable
-from kernel.ids import new_uid
+from kernel.ids import new_uid_text
 from tenants.rules import Effect
 
 VERB: Final = "tools.call"
+_OBJECT: Final = (dict, NoneType)
 _JUST_ISSUED: Final = 10.0
 """Seconds within which a token may be newer than the snapshot, so that an unknown delegation is worth another look."""
 
@@ -165,7 +168,7 @@ async def record_refused(parts: Parts, address: Address, error: TokenRefused) ->
     row = records.denied(
         team.log,
         records.Actor(grant.person, grant.agent, grant.delegation),
-        call=str(new_uid()),
+        call=new_uid_text(),
         verb=VERB,
         object=f"token/{grant.jti}",
         arguments=b"{}",
@@ -223,7 +226,7 @@ async def call_tool(parts: Parts, call: Call, surface: Surface, receive: Receive
 
 def _arguments(parts: Parts, call: Call) -> tuple[str, bytes]:
     name, arguments = call.params.get("name"), call.params.get("arguments")
-    if not isinstance(name, str) or len(name) > parts.limits.name_chars or not isinstance(arguments, dict | None):
+    if not isinstance(name, str) or len(name) > parts.limits.name_chars or not isinstance(arguments, _OBJECT):
         raise Refusal(
             "tools/call needs a name and an object of arguments.", number=INVALID_PARAMS, code="params_malformed"
         )
@@ -236,7 +239,7 @@ def _begin(call: Call, surface: Surface, route: Route | None, name: str, argumen
     grant, team = surface.caller.grant, surface.caller.team
     return Passage(
         call=call,
-        uid=str(new_uid()),
+        uid=new_uid_text(),
         log=team.log,
         actor=records.Actor(grant.person, grant.agent, grant.delegation),
         object=f"{route.tool.server.slug}/{route.tool.name}" if route else f"?/{name}",
@@ -252,8 +255,7 @@ def decide(surface: Surface, route: Route | None) -> tuple[str, ...]:
         return ("tool.unknown",)
     if not named_by_token(surface.caller.grant, route.tool):
         return ("token.tool_not_named",)
-    decision = surface.caller.decide(route.tool, time.time())
-    return () if decision.allow else decision.reasons
+    return surface.reasons(route.tool, time.time())
 
 
 async def deny(parts: Parts, passage: Passage, route: Route | None, reasons: tuple[str, ...]) -> None:
@@ -357,10 +359,8 @@ def write_result(passage: Passage, answer: Answer) -> Reply:
         raise Gone
     call_id = passage.call.id or b"null"
     if answer.error is not None:
-        reply = result_error(call_id, answer.error)
-    else:
-        reply = result_reply(call_id, answer.result_for(passage.call.era))
-    return Reply(reply.status, reply.body, (*reply.headers, _named(passage)))
+        return result_error(call_id, answer.error, _named(passage))
+    return result_reply(call_id, answer.result_for(passage.call.era), _named(passage))
 
 
 def _named(passage: Passage) -> tuple[bytes, bytes]:
@@ -368,10 +368,10 @@ def _named(passage: Passage) -> tuple[bytes, bytes]:
     return (b"hanse-call", passage.uid.encode())
 
 
-def result_error(call_id: bytes, error: Mapping[str, Any]) -> Reply:
+def result_error(call_id: bytes, error: Mapping[str, Any], *headers: tuple[bytes, bytes]) -> Reply:
     """Returns a JSON-RPC error that came from beyond the gateway: HTTP itself went well."""
     body = b'{"jsonrpc":"2.0","id":' + call_id + b',"error":' + write_json(error, exact=True) + b"}"
-    return Reply(200, body, ((b"content-type", b"application/json"), (b"cache-control", b"no-store")))
+    return Reply(200, body, (*JSON_HEADERS, *headers))
 
 
 class _Place:

@@ -77,6 +77,8 @@ def _check_depth(value: Any, depth: int) -> None:
 def decode_header(value: bytes) -> str | None:
     """Returns what a routing header says, its base64 form opened; None when that form is malformed."""
     text = value.strip(b" \t").decode("latin-1")
+    if not text.startswith("=?"):
+        return text
     match = _SENTINEL.match(text)
     if match is None:
         return text

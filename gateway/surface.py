@@ -8,6 +8,7 @@ from typing import Final
 import orjson
 
 from gateway.authn import Grant
+from gateway.egress import encode_headers
 from gateway.envelope import MODERN_VERSION
 from gateway.rewrite import encode_header, header_paths
 from gateway.snapshot import Snapshot, Team, Tool
@@ -31,7 +32,7 @@ class Route:
 
     tool: Tool
     head: bytes
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: bytes
     mirrored: tuple[tuple[tuple[str, ...], bytes], ...]
 
 
@@ -63,6 +64,7 @@ class Surface:
     ttl_ms: int
     number: int
     _routes: dict[str, Route] = field(default_factory=dict)
+    _decided: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _lists: dict[Era, bytes] = field(default_factory=dict)
 
     def route(self, name: str) -> Route | None:
@@ -70,6 +72,20 @@ class Surface:
         found = self._routes.get(name)
         if found is None and (tool := self.known.get(name)) is not None:
             found = self._routes[name] = _route(tool)
+        return found
+
+    def reasons(self, tool: Tool, now: float) -> tuple[str, ...]:
+        """Returns every reason against a call of this tool now, none when it is allowed.
+
+        Within one snapshot a decision changes only where a delegation of the chain begins or ends, and that is `until`:
+        before it, the decision of a moment ago is the decision of now.
+        """
+        found = self._decided.get(tool.uid) if now < self.until else None
+        if found is None:
+            decision = self.caller.decide(tool, now)
+            found = () if decision.allow else decision.reasons
+            if now < self.until:
+                self._decided[tool.uid] = found
         return found
 
     def listing(self, era: Era) -> bytes:
@@ -90,7 +106,7 @@ class Surface:
 
 def _route(tool: Tool) -> Route:
     head = b',"method":"tools/call","params":{"name":' + orjson.dumps(tool.name) + b',"arguments":'
-    headers = (*_HEADERS, (b"mcp-name", encode_header(tool.name)))
+    headers = encode_headers((*_HEADERS, (b"mcp-name", encode_header(tool.name))))
     return Route(tool, head, headers, header_paths(orjson.loads(tool.shown).get("inputSchema")))
 
 

@@ -115,7 +115,7 @@ class Upstream:
         body = b'{"jsonrpc":"2.0","id":' + sent_id + route.head + arguments + _TAIL
         # The trace is ours: its id is the call's, so an upstream's own log can be laid beside the audit record.
         trace = call.replace("-", "")
-        headers = [*route.headers, (b"traceparent", f"00-{trace}-{trace[16:]}-01".encode()), *mirrored]
+        headers = [(b"traceparent", f"00-{trace}-{trace[16:]}-01".encode()), *mirrored]
         headers += [(name, value.reveal()) for name, value in opened.headers]
         reply = await self.egress.post(
             self._target(server),
@@ -124,6 +124,7 @@ class Upstream:
             timeout=self.limits.deadline,
             max_bytes=self.limits.upstream_bytes,
             partition=server.uid,
+            same=route.headers,
         )
         return _read_answer(reply.status, reply.header(b"content-type"), reply.body, sent_id)
 

@@ -169,12 +169,12 @@ def _error_reply(
     return Reply(status, body, (JSON_TYPE, _NO_STORE, *headers))
 
 
-_JSON_HEADERS: Final = (JSON_TYPE, _NO_STORE)
+JSON_HEADERS: Final = (JSON_TYPE, _NO_STORE)
 
 
-def result_reply(call_id: bytes, result: bytes) -> Reply:
+def result_reply(call_id: bytes, result: bytes, *headers: tuple[bytes, bytes]) -> Reply:
     """Returns the answer that carries `result`, which is JSON already."""
-    return Reply(200, b'{"jsonrpc":"2.0","id":' + call_id + b',"result":' + result + b"}", _JSON_HEADERS)
+    return Reply(200, b'{"jsonrpc":"2.0","id":' + call_id + b',"result":' + result + b"}", (*JSON_HEADERS, *headers))
 
 
 async def write_reply(send: Send, reply: Reply) -> None:
