@@ -40,9 +40,10 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.django_db)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown():
-    """Closes the connection that a test opened beside Playwright's loop: nobody else can reach it later."""
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_beside_the_loop(e2e_database, playwright) -> Iterator[None]:
+    """Closes what was opened beside Playwright's loop while that still runs: nobody else can reach it later."""
+    yield
     connections.close_all()
 
 
