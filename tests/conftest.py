@@ -18,8 +18,9 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+import pytest_django
 from django.conf import settings
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
@@ -110,6 +111,17 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         for table in connection.introspection.table_names(cursor):
             if table.startswith("audit_") and table != "audit_mark":
                 cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER audit_no_truncate")
+
+
+@pytest.fixture(scope="module")
+def module_rows(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> Iterator[None]:
+    """Keeps what module fixtures write, for the tests of that module only; each test's own writes end with the test.
+
+    Tests that use such a fixture need the `django_db` mark, without which pytest-django makes no database.
+    """
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Registering, moving and withdrawing servers, and credentials that only go in."""
 
+from copy import deepcopy
+
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -27,9 +29,17 @@ OPEN = AddressPolicy(["127.0.0.1:9000"])
 URL = "http://127.0.0.1:9000/mcp"
 
 
-@pytest.fixture
-def cast(db):
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def made(module_rows):
     return make_cast()
+
+
+@pytest.fixture
+def cast(made, db):
+    return deepcopy(made)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """What a server shows and what an agent gets are two things; a person stands between them."""
 
+from copy import deepcopy
+
 import pytest
 
 from kernel.errors import Conflict, Forbidden, Invalid, PreconditionFailed
@@ -23,9 +25,17 @@ def shown(*tools):
     return Shown(ok=True, protocol="2026-07-28", tools=tools)
 
 
-@pytest.fixture
-def cast(db):
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def made(module_rows):
     return make_cast()
+
+
+@pytest.fixture
+def cast(made, db):
+    return deepcopy(made)
 
 
 @pytest.fixture

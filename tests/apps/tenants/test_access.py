@@ -1,5 +1,7 @@
 """Who sees what: the filter, the database behind it, and that the two agree."""
 
+from copy import deepcopy
+
 import pytest
 from django.db import connection
 
@@ -11,9 +13,17 @@ from tests.actors import make_cast, make_delegation
 OWNED = [Tenant, Membership, Agent, Delegation]
 
 
-@pytest.fixture
-def cast(db):
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def made(module_rows):
     return make_cast()
+
+
+@pytest.fixture
+def cast(made, db):
+    return deepcopy(made)
 
 
 @pytest.mark.parametrize(

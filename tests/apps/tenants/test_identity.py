@@ -1,5 +1,6 @@
 """Roles, agents and delegations: who may give what, and that nothing ever grows."""
 
+from copy import deepcopy
 from datetime import timedelta
 
 import pytest
@@ -25,10 +26,17 @@ from tenants.services import (
 )
 from tests.actors import make_cast, make_delegation
 
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def made(module_rows):
+    return make_cast()
+
 
 @pytest.fixture
-def cast(db):
-    return make_cast()
+def cast(made, db):
+    return deepcopy(made)
 
 
 @pytest.fixture
