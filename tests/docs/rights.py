@@ -42,7 +42,7 @@ def _acts_of(path: Path) -> Iterator[Act]:
         if check == "_require_owner":  # the transport decides: see `registry.services`
             yield f"{words.value} over HTTP", "require_contributor", looked_at
             yield f"{words.value} that run on this host", "require_platform_admin", ""
-        elif isinstance(words.value, str) and " " in words.value or check in {"require_worker", "require_ender"}:
+        elif (isinstance(words.value, str) and " " in words.value) or check in {"require_worker", "require_ender"}:
             yield str(words.value), check, looked_at
 
 
@@ -79,7 +79,3 @@ def table() -> str:
         marks = ["yes" if may(act, role) else "" for role in COLUMNS]
         lines.append("| " + " | ".join([act[0], *marks]) + " |")
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    print(table())
