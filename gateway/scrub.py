@@ -86,6 +86,10 @@ def _needles(part: bytes) -> set[bytes]:
     encoded = _base64(part)
     for text in _texts(part):
         found |= _text_forms(text)
+    # Turned round or in another case it still goes into JSON, where quotes and backslashes are escaped.
+    for turned in (part.swapcase(), part.lower(), part.upper(), part[::-1]):
+        for text in _texts(turned):
+            found |= _escaped_forms(text)
     # An encoding may be encoded once more on its way: base64 inside JSON with escaped slashes, or inside a URL.
     for needle in encoded:
         found |= {needle, needle.replace(b"/", b"\\/"), quote(needle, safe="").encode(), _lower_escapes(needle)}
@@ -127,6 +131,14 @@ def _json_forms(text: str) -> set[bytes]:
     return {form.encode() for form in forms}
 
 
+def _escaped_forms(text: str) -> set[bytes]:
+    """The text in JSON, and in JSON inside JSON; text without anything to escape stays one form."""
+    forms = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    forms |= {form.replace("/", "\\/") for form in forms}
+    forms |= {json.dumps(form, ensure_ascii=False)[1:-1] for form in tuple(forms)}
+    return {form.encode() for form in forms}
+
+
 def _both_cases(quoted: str) -> set[bytes]:
     return {quoted.encode(), _lower_escapes(quoted.encode())}
 
@@ -147,7 +159,8 @@ def _base64(part: bytes) -> set[bytes]:
 
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 
-_MIXED_WIDTH: Final = 9
+_MIXED_WIDTH: Final = 13
+"""Bytes of one character in its longest spelling: seven backslashes, as in JSON three times inside JSON, and `u00xx`."""
 _BACKSLASHED: Final = frozenset(b"\"\\/'")
 
 
@@ -162,8 +175,8 @@ def _mixed(part: bytes) -> bytes:
 def _mixed_byte(byte: int) -> bytes:
     code = b"".join(b"[%c%c]" % (ord(digit), ord(digit.upper())) for digit in f"{byte:02x}")
     plain = re.escape(bytes([byte]))
-    backslashed = rb"|\\\\{0,3}" + plain if byte in _BACKSLASHED else b""
-    return rb"(?:%" + code + rb"|\\\\{0,3}u00" + code + b"|" + plain + backslashed + b")"
+    backslashed = rb"|\\\\{0,7}" + plain if byte in _BACKSLASHED else b""
+    return rb"(?:%" + code + rb"|\\\\{0,7}u00" + code + b"|" + plain + backslashed + b")"
 
 
 def scrub(body: bytes, patterns: Patterns) -> tuple[bytes, int]:
@@ -214,7 +227,7 @@ def _merge(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return merged
 
 
-_OPEN_ESCAPE: Final = re.compile(rb"(\\+)(u[0-9a-fA-F]{0,3})?\Z")
+_OPEN_ESCAPE: Final = re.compile(rb"(\\+)(u[0-9a-fA-F]{0,7})?\Z")
 
 
 def _align(body: bytes, start: int, end: int) -> tuple[int, int]:

@@ -134,6 +134,12 @@ class Installation:
         self._share_keys(estate_keys)
         self._pin_tools()
 
+    def collect_static(self) -> None:
+        """Makes what pages need beside the database; nothing else here asks for a page."""
+        self.manage(
+            "shell", "-v", "0", "-c", "from portal.management.commands import prepare; prepare.collect_static()"
+        )
+
     def _share_keys(self, estate_keys: Path) -> None:
         """Tokens of the estate and of the portal's own probes both open the gateway."""
         path = keys.token_jwks_path(self.config)

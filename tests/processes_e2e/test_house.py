@@ -1,7 +1,6 @@
 """The house as a new user meets it: started, signed in to, called through, verified, stopped and started again."""
 
 import html
-import http.cookiejar
 import json
 import re
 import socket
@@ -9,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -17,32 +17,11 @@ import psutil
 import pytest
 
 from tests.processes.running import ROOT, Up, environment
+from tests.processes_e2e.browser import Browser
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 TOOL = "pipeline__list_deployments"
-
-
-class Browser:
-    """Follows links and fills forms over plain HTTP, with cookies."""
-
-    def __init__(self, base: str) -> None:
-        self.base = base
-        jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), jar)
-
-    def open(self, path: str, **fields: str) -> tuple[str, str]:
-        """Returns the address that it ended at and the text of the page."""
-        data = urllib.parse.urlencode(fields).encode() if fields else None
-        headers = {"Referer": self.base + path, "Origin": self.base}
-        request = urllib.request.Request(self.base + path, data=data, headers=headers)
-        with self._opener.open(request, timeout=30) as response:
-            return response.url, response.read().decode()
-
-    def sign_in(self, login: str, password: str) -> tuple[str, str]:
-        _, page = self.open("/accounts/login/")
-        (token,) = set(re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', page))
-        return self.open("/accounts/login/", csrfmiddlewaretoken=token, login=login, password=password)
 
 
 class House:
