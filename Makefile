@@ -11,7 +11,7 @@ up: ## the running portal with a demo estate; ARGS="--empty --port 9000" is pass
 
 test: ## every test; ARGS="tests/unit -x" is passed on
 	@sh .ci/setup tests/requirements.lock
-	@exec $(PYTHON) -m pytest -n auto $(ARGS)
+	@exec $(PYTHON) -m pytest -n auto --dist worksteal $(ARGS)
 
 check: ## what needs no test run: style, types, floors, migrations
 	@sh .ci/setup tests/requirements.lock

@@ -81,6 +81,7 @@ def installation() -> hanse_config.Config:
 
 def _install(config: hanse_config.Config) -> None:
     keys.prepare_keys(config)
+    (config.data / "static").mkdir(exist_ok=True)  # whitenoise looks for it at every start
     server = postgres.start_server(config, settings=FAST, outlives_parent=True)
     postgres.wait_until_ready(server, config.dsn("superuser"), postgres.log_path(config))
     database.prepare_database(config)

@@ -4,7 +4,9 @@ Requests run as the application's database role, so grants and row level securit
 """
 
 import json
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
@@ -100,17 +102,28 @@ def make_things(cast: Cast, team: Tenant, agent: Agent, worker: Principal) -> Th
     return Things(team, agent, server, tool, group, delegation, api_key)
 
 
-@pytest.fixture
-def world(db) -> World:
+@pytest.fixture(scope="module")
+def made(module_rows) -> tuple[World, dict[str, SimpleCookie]]:
+    """Returns the world of one module, and the cookies of everybody in it."""
     cast = make_cast()
     own = make_things(cast, cast.team, cast.agent, cast.member)
     other = make_things(cast, cast.rival, cast.rival_agent, cast.outsider)
-    clients = {}
+    cookies = {"nobody": SimpleCookie()}
     for name, principal in cast.principals().items():
-        clients[name] = Client(raise_request_exception=False)
-        clients[name].force_login(principal.person, backend="django.contrib.auth.backends.ModelBackend")
-    clients["nobody"] = Client(raise_request_exception=False)
-    return World(cast, own, other, clients)
+        client = Client()
+        client.force_login(principal.person, backend="django.contrib.auth.backends.ModelBackend")
+        cookies[name] = client.cookies
+    return World(cast, own, other), cookies
+
+
+@pytest.fixture
+def world(made, db) -> World:
+    """Returns a copy of the module's world for one test, with a client for everybody."""
+    world = deepcopy(made[0])
+    for name, cookies in made[1].items():
+        world.clients[name] = Client(raise_request_exception=False)
+        world.clients[name].cookies = deepcopy(cookies)
+    return world
 
 
 @pytest.fixture

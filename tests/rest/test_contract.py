@@ -16,6 +16,8 @@ from schemathesis.specs.openapi import checks as openapi_checks
 from portal.rest.schema import openapi_document
 from portal.wsgi import application
 
+pytestmark = pytest.mark.django_db
+
 EXAMPLES = 5
 CHECKS = [
     checks.not_a_server_error,

@@ -8,6 +8,8 @@ import pytest
 
 from tenants.models import Agent
 
+pytestmark = pytest.mark.django_db
+
 NEW = {"slug": "new-bot", "name": "New", "home": "ledger", "sponsor": "lead"}
 BODIES = {
     "empty": b"",

@@ -11,6 +11,8 @@ from portal.rest import idempotency
 from portal.rest.models import KeptAnswer
 from tenants.models import Agent
 
+pytestmark = pytest.mark.django_db
+
 NEW = {"slug": "twice", "name": "Twice", "home": "ledger", "sponsor": "lead"}
 
 

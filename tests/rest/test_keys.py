@@ -9,6 +9,8 @@ from audit.models import Event, Payload
 from kernel import clock
 from portal.rest.models import ApiKey
 
+pytestmark = pytest.mark.django_db
+
 BEARER = "Bearer "
 
 

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from portal.rest.schema import PROBLEMS, openapi_document
 from tests.rest.test_sweep import enumerate_routes
+
+pytestmark = pytest.mark.django_db
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "reference" / "openapi.yaml"
 UNDESCRIBED = {"GET openapi.json", "GET ^.*$"}

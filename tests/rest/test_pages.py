@@ -9,6 +9,8 @@ from portal.rest.models import ApiKey
 from registry.models import Probe, Server, Tool, ToolGroup
 from tenants.models import Agent, Delegation, Membership, Person, Tenant
 
+pytestmark = pytest.mark.django_db
+
 MANY = 60
 BUDGET = 8
 LISTS = ["tenants", "people", "agents", "delegations", "servers", "tools", "groups", "me/keys", "audit/events", "audit/streams", "servers/ledger-api/tools", "servers/ledger-api/probes", "servers/ledger-api/changes", "tenants/ledger/members"]  # fmt: skip

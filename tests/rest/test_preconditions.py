@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.django_db
+
 DETAILS = ["tenants/ledger", "people/lead", "agents/builder-bot", "servers/ledger-api", "groups/ledger-tools"]
 
 

@@ -11,6 +11,8 @@ from portal.rest import problems
 from portal.rest.resources import servers
 from portal.rest.resources.agents import tenants as agent_queries
 
+pytestmark = pytest.mark.django_db
+
 MEMBERS = {"type", "title", "status", "code", "detail"}
 
 

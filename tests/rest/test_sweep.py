@@ -15,6 +15,8 @@ from django.urls import URLPattern, get_resolver
 from kernel import clock
 from tests.rest.conftest import Things, World
 
+pytestmark = pytest.mark.django_db
+
 WHO = ("admin", "steward", "lead", "member", "reviewer", "outsider", "stranger", "nobody")
 
 
