@@ -94,7 +94,9 @@ def test_every_command_that_is_shown_exists(written):
 @pytest.mark.parametrize("written", PAGES)
 def test_every_make_target_that_is_shown_exists(written):
     targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
-    shown = {name for block in blocks_of(written, "sh") for name in re.findall(r"(?m)^(?:\S+=\S+ )?make ([a-z]+)", block)}
+    shown = {
+        name for block in blocks_of(written, "sh") for name in re.findall(r"(?m)^(?:\S+=\S+ )?make ([a-z]+)", block)
+    }
     assert shown <= targets
 
 
