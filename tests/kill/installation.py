@@ -217,13 +217,14 @@ class Installation:
 
     def ready(self) -> bool:
         """Tells whether the gateway would take a call now."""
+        return self.answers(self.gateway_url)
+
+    def answers(self, base: str = "") -> bool:
+        """Tells whether a process says that it is ready, the portal unless another is named."""
         try:
-            status = self.get("/readyz", base=self.gateway_url)
-        except OSError:
+            return self.get("/readyz", base=base) == 200
+        except (OSError, http.client.HTTPException):
             return False
-        except http.client.HTTPException:
-            return False
-        return status == 200
 
     def get(self, path: str, *, base: str = "") -> int:
         place = urlsplit(base or self.config.url)

@@ -4,7 +4,6 @@ One real installation, every process as `up --split` starts it. One test, so tha
 """
 
 import base64
-import http.client
 import json
 import re
 import sys
@@ -216,7 +215,7 @@ def provoke_trouble(world: World) -> None:
 
 def no_page_and_no_answer_of_the_portal_shows_a_secret(world: World) -> None:
     base = world.installation.config.url
-    wait_for(lambda: _answers(world, base), "the portal does not answer")
+    wait_for(world.installation.answers, "the portal does not answer")
     browser = Browser(base)
     where, text = browser.sign_in("ada@example.org", PASSWORD)
     assert "/accounts/login" not in where, text
@@ -230,13 +229,6 @@ def no_page_and_no_answer_of_the_portal_shows_a_secret(world: World) -> None:
     assert [
         (name, path) for name, secret in hidden.items() for path, (_, text) in pages.items() if secret in text
     ] == []
-
-
-def _answers(world: World, base: str) -> bool:
-    try:
-        return world.installation.get("/readyz", base=base) == 200
-    except (OSError, http.client.HTTPException):
-        return False
 
 
 def addresses(world: World, module: Any) -> list[str]:
