@@ -61,15 +61,15 @@ class Auditor:
         self._fail(self._waiting)
         await self._disconnect()
 
-    def append(self, row: Row) -> asyncio.Future[None]:
-        """Returns a future that is done once the row is committed, or fails with `Unavailable`.
+    def append(self, row: Row | bytes) -> asyncio.Future[None]:
+        """Returns a future that is done once the row, which may be JSON already, is committed, or fails with `Unavailable`.
 
         Raises `Unavailable` at once while there is no connection, so that nobody waits for nothing.
         """
         if not self.ready or len(self._waiting) >= self.limits.audit_waiting:
             raise unavailable()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((orjson.dumps(row), future))
+        self._waiting.append((row if isinstance(row, bytes) else orjson.dumps(row), future))
         self._wake.set()
         return future
 

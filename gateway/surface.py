@@ -7,9 +7,11 @@ from typing import Final
 
 import orjson
 
+from audit.records import Actor
 from gateway.authn import Grant
 from gateway.egress import encode_headers
 from gateway.envelope import MODERN_VERSION
+from gateway.forms import Forms
 from gateway.rewrite import encode_header, header_paths
 from gateway.snapshot import Snapshot, Team, Tool
 from gateway.wire import Era, Limits
@@ -34,6 +36,7 @@ class Route:
     head: bytes
     headers: bytes
     mirrored: tuple[tuple[tuple[str, ...], bytes], ...]
+    forms: Forms
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,16 @@ class Surface:
         """Returns where a tool name leads, or None for a name that this caller's address does not have."""
         found = self._routes.get(name)
         if found is None and (tool := self.known.get(name)) is not None:
-            found = self._routes[name] = _route(tool)
+            object_ = f"{tool.server.slug}/{tool.name}"
+            forms = Forms(self.caller.team.log, self.actor, object_, tool.pin, self.number)
+            found = self._routes[name] = _route(tool, forms)
         return found
+
+    @property
+    def actor(self) -> Actor:
+        """Returns who acts, as the record names them."""
+        grant = self.caller.grant
+        return Actor(grant.person, grant.agent, grant.delegation)
 
     def reasons(self, tool: Tool, now: float) -> tuple[str, ...]:
         """Returns every reason against a call of this tool now, none when it is allowed.
@@ -104,10 +115,10 @@ class Surface:
         yield b"]"
 
 
-def _route(tool: Tool) -> Route:
+def _route(tool: Tool, forms: Forms) -> Route:
     head = b',"method":"tools/call","params":{"name":' + orjson.dumps(tool.name) + b',"arguments":'
     headers = encode_headers((*_HEADERS, (b"mcp-name", encode_header(tool.name))))
-    return Route(tool, head, headers, header_paths(orjson.loads(tool.shown).get("inputSchema")))
+    return Route(tool, head, headers, header_paths(orjson.loads(tool.shown).get("inputSchema")), forms)
 
 
 def _shown(name: str, tool: Tool) -> bytes:

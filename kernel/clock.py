@@ -1,7 +1,9 @@
 """Where time comes from, so that a test can set it in one place."""
 
+import math
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def now() -> datetime:
@@ -12,7 +14,13 @@ def now() -> datetime:
 def timestamp(moment: datetime | None = None) -> str:
     """Returns RFC 3339 text in UTC with microseconds and a `Z`; text order equals time order."""
     value = now() if moment is None else moment.astimezone(UTC)
-    return value.isoformat(timespec="microseconds")[:26] + "Z"  # a fifth of the price of strftime
+    return f"{_to_the_second(math.floor(value.timestamp()))}{value.microsecond:06d}Z"
+
+
+@lru_cache(maxsize=4)
+def _to_the_second(second: int) -> str:
+    """Thousands of records are made in one second, so its text is kept."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
 
 
 def monotonic_ms() -> float:
