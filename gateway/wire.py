@@ -1,5 +1,6 @@
 """What goes over the wire: limits, JSON read strictly, refusals, and the one place where errors become answers."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -69,6 +70,10 @@ class Limits:
     list_ttl_ms: int = 30_000
     clock_skew: float = 30.0
     disconnect_watch_after: float = 0.02
+
+
+BODY_SECONDS: Final = 20.0
+"""How long a request's body may take to arrive; no connection is held open by somebody who sends a byte now and then."""
 
 
 class Era(Enum):
@@ -184,11 +189,23 @@ async def write_reply(send: Send, reply: Reply) -> None:
     await send({"type": "http.response.body", "body": reply.body})
 
 
-async def read_body(scope_headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
-    """Returns the request's body. Raises `TooLarge` as soon as it must be longer than `limit`."""
+async def read_body(
+    scope_headers: Mapping[bytes, bytes], receive: Receive, limit: int, *, seconds: float = BODY_SECONDS
+) -> bytes:
+    """Returns the request's body. Raises `TooLarge` as soon as it must be longer than `limit`, and never waits for ever."""
     declared = scope_headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared[:20]) > limit:
         raise TooLarge("The request is too large.", code="request_too_large", limit_bytes=limit)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _gather_body(receive, limit)
+    except TimeoutError:
+        # What may still come belongs to this request, so the connection is of no more use.
+        close = ((b"connection", b"close"),)
+        raise Refusal("The body did not come in time.", status=408, code="request_slow", headers=close) from None
+
+
+async def _gather_body(receive: Receive, limit: int) -> bytes:
     message = await receive()
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):

@@ -507,7 +507,10 @@ def addresses_inside_are_refused_at_registration(world: World) -> None:
         status, text = browser.post_json("/api/v1/servers", body)
         assert status in {400, 403, 422}, (url, status, text)
         assert "code" in json.loads(text), url
+        assert '"/url"' in text, (url, text)
     assert world.admin.execute("SELECT count(*) FROM registry_server WHERE slug LIKE 'inside-%'").fetchone() == (0,)
+    body = {"slug": "outside", "name": "x", "owner": "ledger", "url": "http://93.184.215.14/mcp"}
+    assert browser.post_json("/api/v1/servers", body)[0] == 201, "nothing can be registered, so refusals show nothing"
 
 
 def every_process_is_still_the_same_and_works(world: World) -> None:
