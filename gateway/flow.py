@@ -15,10 +15,12 @@ from typing import Any, Final
 
 from audit import records
 from gateway import legacy
+from gateway.arguments import Shapes
 from gateway.auditor import Auditor
 from gateway.authn import Grant, TokenRefused, Verifier
 from gateway.credentials import Opened, Vault
 from gateway.envelope import Answerable, read_call
+from gateway.forms import VERB
 from gateway.listen import Keeper
 from gateway.rewrite import decode_header, encode_header, header_value, write_json
 from gateway.snapshot import Snapshot
@@ -43,9 +45,9 @@ from gateway.wire import (
 )
 from kernel.errors import DomainError, RateLimited, Unauthenticated, Unavailable
 from kernel.ids import new_uid_text
+from registry.schemas import Unusable
 from tenants.rules import Effect
 
-VERB: Final = "tools.call"
 _OBJECT: Final = (dict, NoneType)
 _JUST_ISSUED: Final = 10.0
 """Seconds within which a token may be newer than the snapshot, so that an unknown delegation is worth another look."""
@@ -70,23 +72,21 @@ class Parts:
     auditor: Auditor
     vault: Vault
     upstream: Upstream
+    shapes: Shapes = field(default_factory=Shapes)
     counts: Counter[str] = field(default_factory=Counter)
     in_flight: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
 class Passage:
-    """One tool call on its way: what is fixed at the decision and needed until the outcome is recorded."""
+    """One tool call on its way: what is fixed when it was read and needed until its outcome is recorded."""
 
     call: Call
     uid: str
-    log: records.Log
-    actor: records.Actor
-    object: str
+    surface: Surface
     arguments: bytes
-    snapshot: int
     receive: Receive
-    began: float = field(default_factory=time.monotonic)
+    began: float
 
 
 class Gone(Exception):
@@ -201,13 +201,17 @@ async def call_tool(parts: Parts, call: Call, surface: Surface, receive: Receive
     """Returns the answer to `tools/call`. Nothing goes upstream before its record is accepted; nothing returns unrecorded."""
     name, arguments = _arguments(parts, call)
     route = surface.route(name)
-    passage = _begin(call, surface, route, name, arguments, receive)
-    reasons = decide(surface, route)
-    if route is None or reasons:
+    passage = Passage(call, new_uid_text(), surface, arguments, receive, time.monotonic())
+    if route is None:
+        await deny_unknown(parts, passage, name)
+        raise _unknown_tool(passage, name)
+    if reasons := decide(surface, route):
         await deny(parts, passage, route, reasons)
-        named = (_named(passage),)
-        raise Refusal(f"Unknown tool: {name}", number=INVALID_PARAMS, code="tool_unknown", headers=named)
+        raise _unknown_tool(passage, name)
     mirrored = _check_mirrored(call, route)
+    fault = await check_arguments(parts, passage, route)
+    if fault:
+        return refuse_arguments(passage, fault)
     try:
         opened = parts.vault.open_for(route.tool.server)
         place = _Place(parts, route.tool.server.uid)
@@ -220,7 +224,7 @@ async def call_tool(parts: Parts, call: Call, surface: Surface, receive: Receive
             await recorded
         answer = await forward(parts, passage, route, opened, mirrored)
         answer = scrub_answer(parts, answer, opened)
-        await record_outcome(parts, passage, answer, recorded)
+        await record_outcome(parts, passage, route, answer, recorded)
     return write_result(passage, answer)
 
 
@@ -235,64 +239,72 @@ def _arguments(parts: Parts, call: Call) -> tuple[str, bytes]:
     return name, write_json(arguments, exact=call.exact) if arguments else b"{}"
 
 
-def _begin(call: Call, surface: Surface, route: Route | None, name: str, arguments: bytes, receive: Receive) -> Passage:
-    grant, team = surface.caller.grant, surface.caller.team
-    return Passage(
-        call=call,
-        uid=new_uid_text(),
-        log=team.log,
-        actor=records.Actor(grant.person, grant.agent, grant.delegation),
-        object=f"{route.tool.server.slug}/{route.tool.name}" if route else f"?/{name}",
-        arguments=arguments,
-        snapshot=surface.number,
-        receive=receive,
-    )
+def _unknown_tool(passage: Passage, name: str) -> Refusal:
+    """The same for a tool that is forbidden and for one that does not exist."""
+    named = (_named(passage),)
+    return Refusal(f"Unknown tool: {name}", number=INVALID_PARAMS, code="tool_unknown", headers=named)
 
 
-def decide(surface: Surface, route: Route | None) -> tuple[str, ...]:
+def decide(surface: Surface, route: Route) -> tuple[str, ...]:
     """Step 4: returns every reason against the call, none when it is allowed at this moment."""
-    if route is None:
-        return ("tool.unknown",)
     if not named_by_token(surface.caller.grant, route.tool):
         return ("token.tool_not_named",)
     return surface.reasons(route.tool, time.time())
 
 
-async def deny(parts: Parts, passage: Passage, route: Route | None, reasons: tuple[str, ...]) -> None:
+async def deny(parts: Parts, passage: Passage, route: Route, reasons: tuple[str, ...]) -> None:
     """Step 4, refused: makes the refusal durable with its reasons, which the caller never learns."""
     parts.counts["denied"] += 1
-    await parts.auditor.append(
-        records.denied(
-            passage.log,
-            passage.actor,
-            call=passage.uid,
-            verb=VERB,
-            object=passage.object,
-            arguments=passage.arguments,
-            reasons=reasons,
-            pin=route.tool.pin if route else None,
-            snapshot=passage.snapshot,
-            keep=len(passage.arguments) <= parts.limits.payload_bytes,
-        )
+    said = passage.arguments
+    keep = len(said) <= parts.limits.payload_bytes
+    await parts.auditor.append(route.forms.denied(reasons).fill(call=passage.uid, body=said, keep=keep))
+
+
+async def deny_unknown(parts: Parts, passage: Passage, name: str) -> None:
+    """Step 4, refused: the same for a name that leads nowhere from this caller's address."""
+    parts.counts["denied"] += 1
+    row = records.denied(
+        passage.surface.caller.team.log,
+        passage.surface.actor,
+        call=passage.uid,
+        verb=VERB,
+        object=f"?/{name}",
+        arguments=passage.arguments,
+        reasons=("tool.unknown",),
+        snapshot=passage.surface.number,
+        keep=len(passage.arguments) <= parts.limits.payload_bytes,
     )
+    await parts.auditor.append(row)
+
+
+async def check_arguments(parts: Parts, passage: Passage, route: Route) -> str:
+    """Step 4, the last of it: returns what is wrong with the arguments, recorded as refused; "" when nothing is."""
+    try:
+        fault = parts.shapes.find(route.tool).fault(passage.call.params.get("arguments") or {})
+    except Unusable:
+        await deny(parts, passage, route, ("arguments.schema_unusable",))
+        raise Unavailable(
+            "The tool's approved input schema cannot be used, so its arguments cannot be checked.",
+            code="schema_unusable",
+        ) from None
+    if fault:
+        await deny(parts, passage, route, ("arguments.invalid",))
+    return fault or ""
+
+
+def refuse_arguments(passage: Passage, fault: str) -> Reply:
+    """Returns a failure of the tool, as MCP wants for bad arguments: a model reads it and can do better."""
+    text = f"The arguments do not fit the tool's input schema: {fault}"
+    result = {"content": [{"type": "text", "text": text}], "isError": True}
+    answer = Answer("tool_error", result=result)
+    return result_reply(passage.call.id or b"null", answer.result_for(passage.call.era), _named(passage))
 
 
 def record_intent(parts: Parts, passage: Passage, route: Route) -> asyncio.Future[None]:
     """Step 5: returns what is done when the intent is durable. Raises `Unavailable` at once where nothing can be recorded."""
-    return parts.auditor.append(
-        records.intent(
-            passage.log,
-            passage.actor,
-            call=passage.uid,
-            verb=VERB,
-            object=passage.object,
-            arguments=passage.arguments,
-            reasons=("person", "agent", "delegation"),
-            pin=route.tool.pin,
-            snapshot=passage.snapshot,
-            keep=len(passage.arguments) <= parts.limits.payload_bytes,
-        )
-    )
+    said = passage.arguments
+    keep = len(said) <= parts.limits.payload_bytes
+    return parts.auditor.append(route.forms.intent.fill(call=passage.uid, body=said, keep=keep))
 
 
 async def forward(
@@ -303,7 +315,8 @@ async def forward(
     modern = passage.call.era is Era.MODERN
     watch = _Watch(passage.receive, parts.limits.disconnect_watch_after) if modern else None
     try:
-        party = f"{passage.actor.person} {passage.actor.agent}"
+        grant = passage.surface.caller.grant
+        party = f"{grant.person} {grant.agent}"
         return await parts.upstream.call(route, passage.uid, passage.arguments, opened, mirrored, party=party)
     except UpstreamError as error:
         return error_answer(error)
@@ -327,19 +340,17 @@ def scrub_answer(parts: Parts, answer: Answer, opened: Opened) -> Answer:
     return clean
 
 
-async def record_outcome(parts: Parts, passage: Passage, answer: Answer, recorded: asyncio.Future[None]) -> None:
+async def record_outcome(
+    parts: Parts, passage: Passage, route: Route, answer: Answer, recorded: asyncio.Future[None]
+) -> None:
     """Step 8: returns when intent and outcome are both durable. Otherwise the result is withheld."""
     body = answer.as_json()
-    row = records.outcome(
-        passage.log,
-        passage.actor,
+    row = route.forms.outcome.fill(
         call=passage.uid,
-        verb=VERB,
-        object=passage.object,
-        result=answer.kind,
-        ms=round((time.monotonic() - passage.began) * 1000),
         body=body,
         keep=len(body) <= parts.limits.payload_bytes,
+        result=answer.kind,
+        ms=round((time.monotonic() - passage.began) * 1000),
     )
     parts.counts[f"calls.{answer.kind}"] += 1
     try:

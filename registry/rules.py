@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from kernel.canonical import canonical_json, digest
+from registry.schemas import Unusable, compile_schema
 from tenants.rules import Effect
 
 PINNED_FIELDS: Final = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
@@ -111,6 +112,16 @@ def _schema_faults(tool: Mapping[str, Any]) -> Iterator[str]:
         yield f"the description is longer than {MAX_DESCRIPTION} characters"
     for field in ("inputSchema", "outputSchema"):
         yield from (f"{field}: {fault}" for fault in _tree_faults(tool.get(field)))
+    yield from _use_faults(schema)
+
+
+def _use_faults(schema: object) -> Iterator[str]:
+    # A tree that is at fault by itself is not worth the work, and may be too deep for it.
+    if isinstance(schema, Mapping) and not any(_tree_faults(schema)):
+        try:
+            compile_schema(schema)
+        except Unusable as error:
+            yield f"inputSchema: arguments cannot be checked against it: {error}"
 
 
 def _tree_faults(root: object) -> Iterator[str]:

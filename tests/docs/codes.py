@@ -1,6 +1,7 @@
 """What the gateway can answer, read from its source: every error code with its HTTP status and JSON-RPC number."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,4 +70,11 @@ def reasons() -> set[str]:
         elif isinstance(node, ast.Yield) and isinstance(node.value, ast.JoinedStr):
             tail = str(node.value.values[-1].value)  # type: ignore[attr-defined]
             found |= {f"delegation{tail}", f"parent{tail}"}
-    return found | {"identity.incomplete"}
+    return found | {"identity.incomplete"} | set(_own_reasons())
+
+
+def _own_reasons() -> Iterator[str]:
+    """The gateway's own: it says them itself, so that they are recorded with the same words."""
+    for node in ast.walk(ast.parse((ROOT / "gateway" / "flow.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and re.fullmatch(r"(tool|token|arguments)\.[a-z_]+", str(node.value)):
+            yield str(node.value)
