@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from tests.gateway.estate import add_delegation, add_server, add_tool
-from tests.gateway.test_policy import wait_until
+from tests.gateway.wire_client import wait_until
 
 SCHEMA = {
     "type": "object",

@@ -5,8 +5,7 @@ import json
 import pytest
 
 from tests.gateway.estate import add_delegation, add_server, add_tool
-from tests.gateway.test_policy import wait_until
-from tests.gateway.wire_client import modern, modern_headers
+from tests.gateway.wire_client import modern, modern_headers, wait_until
 
 SCHEMA = {
     "type": "object",

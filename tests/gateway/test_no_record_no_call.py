@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from tests.gateway.servers import answer_echo
-from tests.gateway.test_policy import wait_until
+from tests.gateway.wire_client import wait_until
 
 FUNCTION = "FUNCTION audit_append(jsonb)"
 

@@ -1,25 +1,16 @@
 """What is allowed at this very moment, what a refusal gives away (nothing), and how fast a change holds."""
 
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.gateway.estate import add_delegation
+from tests.gateway.wire_client import wait_until
 
 
 @pytest.fixture(autouse=True)
 def fresh(upstream):
     upstream.reset()
-
-
-def wait_until(condition, what: str, seconds: float = 10.0) -> float:
-    """Returns how long it took. An event of the gateway's own cannot be seen from here, so this asks again and again."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds, what
-        time.sleep(0.005)
-    return time.monotonic() - began
 
 
 REFUSED = {

@@ -14,6 +14,8 @@ from mcp.shared.exceptions import MCPError
 
 from tests.gateway.estate import add_delegation, add_server, add_tool
 from tests.gateway.servers import serve_asgi
+from tests.gateway.wire_client import Client as WireClient
+from tests.gateway.wire_client import wait_until
 
 NO_REBINDING = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 
@@ -41,7 +43,7 @@ WAYS = {
 
 
 @pytest.fixture(scope="module", params=WAYS)
-def behind(request, gateway_database, estate):
+def behind(request, gateway_database, estate, gateway, tokens):
     """Returns the slug of a server made with the official SDK, spoken to in one revision, and a delegation for it."""
     slug = f"sdk-{request.param}"
     json_response, protocol = WAYS[request.param]
@@ -52,6 +54,9 @@ def behind(request, gateway_database, estate):
             add_tool(connection, estate, slug, "shout", 0, schema=schema)
             add_tool(connection, estate, slug, "fail", 1)
             _, delegation = add_delegation(connection, estate, tool_groups=[slug])
+        asking = WireClient(gateway.url, f"/mcp/{estate.team}", tokens.mint(dlg=delegation))
+        # Delegations and tools are read apart, so the one may be known a moment before the other.
+        wait_until(lambda: len(asking.ask("tools/list").result["tools"]) == 2, "the new server is not served")
         yield slug, delegation
 
 

@@ -95,7 +95,7 @@ def test_an_upstream_that_lies_is_a_clear_error_and_a_record(client, upstream, e
 
 def test_a_server_that_is_not_there_is_a_clear_error(client, upstream, events, admin, estate):
     from tests.gateway.estate import add_delegation, add_server, add_tool
-    from tests.gateway.test_policy import wait_until
+    from tests.gateway.wire_client import wait_until
 
     closed = socket.create_server(("127.0.0.1", 0))
     port = closed.getsockname()[1]
@@ -187,7 +187,7 @@ def test_large_arguments_pass_and_only_their_commitment_is_kept(client, upstream
 
 
 def test_a_caller_who_hangs_up_cancels_the_call_and_the_record_says_so(client, upstream, events):
-    from tests.gateway.test_policy import wait_until
+    from tests.gateway.wire_client import wait_until
 
     started, stopped = threading.Event(), threading.Event()
 

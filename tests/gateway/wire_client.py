@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -88,3 +89,12 @@ class Client:
             message["id"] = id
         headers = self.headers(**({"MCP_Protocol_Version": version} if version else {}))
         return self.send(json.dumps(message).encode(), headers)
+
+
+def wait_until(condition, what: str, seconds: float = 10.0) -> float:
+    """Returns how long it took. An event of the gateway's own cannot be seen from here, so this asks again and again."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, what
+        time.sleep(0.005)
+    return time.monotonic() - began
