@@ -87,7 +87,7 @@ def gateway(settings_of):
         yield server
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tokens(estate, gateway) -> TokenMaker:
     return TokenMaker(estate, gateway.url)
 
