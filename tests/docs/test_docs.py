@@ -53,6 +53,7 @@ def test_pictures_are_small_and_come_in_both_themes():
         {name[: -len(end)] for name in pictures if name.endswith(end)} for end in ("light.png", "dark.png")
     )
     assert lights == darks != set()
+    assert pictures.keys() == {Path(link).name for page in pages() for link in links_of(page) if link.endswith(".png")}
 
 
 def command_names() -> set[str]:
