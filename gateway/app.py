@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +94,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Makes the parts that need an event loop and begins to connect."""
+        _calm_collector()
         settings, limits = self._settings, self._settings.limits
         self._egress = Egress(policy=AddressPolicy(settings.upstream_allow), max_in_flight=limits.in_flight_per_server)
         self._sessions = LegacySessions(self._egress)
@@ -244,6 +246,13 @@ class Gateway:
             words = ['error="invalid_token"', f'error_description="{error.message}"', *words]
         reply = render_error(error, None)
         return Reply(401, reply.body, (*reply.headers, (b"www-authenticate", f"Bearer {', '.join(words)}".encode())))
+
+
+def _calm_collector() -> None:
+    """Spares the cycle collector what lives as long as the process; a call's own objects die by their count."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def _parse_path(path: str) -> tuple[str, str]:
