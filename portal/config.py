@@ -5,6 +5,7 @@ Every value comes from the environment. A secret may come from a file instead: `
 """
 
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 from portal.dsn import embedded_dsn, with_login
 
 DatabaseRole = Literal["owner", "app", "gateway", "audit", "broker"]
+ADDRESS: Final = "address.json"
 ROLES: Final[tuple[DatabaseRole, ...]] = get_args(DatabaseRole)
 
 # Each process group has a directory of its own below `secrets/`, so that a group can be shut out of the others'.
@@ -158,13 +160,16 @@ class Config:
 
 def load(environ: Mapping[str, str]) -> Config:
     """Returns the configuration in `environ`. Raises `ConfigError` with one line for what cannot work."""
-    port = _port(environ.get("HANSE_PORT", "8000"))
-    url = _base_url("HANSE_URL", environ.get("HANSE_URL") or f"http://localhost:{port}")
     data = Path(environ.get("HANSE_DATA") or "var").expanduser().resolve()
+    running = _running_address(data, environ)
+    port = _port(environ.get("HANSE_PORT") or running.get("port", "8000"))
+    url = _base_url("HANSE_URL", environ.get("HANSE_URL") or running.get("url") or f"http://localhost:{port}")
     return Config(
         data=data,
         url=url,
-        gateway_url=_base_url("HANSE_GATEWAY_URL", environ.get("HANSE_GATEWAY_URL") or url),
+        gateway_url=_base_url(
+            "HANSE_GATEWAY_URL", environ.get("HANSE_GATEWAY_URL") or running.get("gateway_url") or url
+        ),
         host=environ.get("HANSE_HOST") or "127.0.0.1",
         port=port,
         debug=_flag("HANSE_DEBUG", environ.get("HANSE_DEBUG", "")),
@@ -177,6 +182,20 @@ def load(environ: Mapping[str, str]) -> Config:
         broker_url=_broker_url(_secret(environ, "CELERY_BROKER_URL")),
         given_dsns={role: dsn for role in ROLES if (dsn := _secret(environ, f"HANSE_DB_{role.upper()}_DSN"))},
     )
+
+
+def _running_address(data: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Returns where `up` said that it serves this data, so that the other commands find it without being told.
+
+    What the environment says comes first: another port or URL than the recorded one, and the record says nothing.
+    """
+    try:
+        found = json.loads((data / ADDRESS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if "HANSE_URL" in environ or environ.get("HANSE_PORT", str(found.get("port"))) != str(found.get("port")):
+        return {}
+    return {name: str(found[name]) for name in ("port", "url", "gateway_url") if name in found}
 
 
 def _secret(environ: Mapping[str, str], name: str) -> str:

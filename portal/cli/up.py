@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import fcntl
 import http.client
+import json
 import os
 import socket
 import subprocess
@@ -15,12 +16,13 @@ from typing import Final
 
 from portal.cli import prepared, processes
 from portal.cli.supervise import Supervisor
-from portal.config import Config, ConfigError, load
+from portal.config import ADDRESS, Config, ConfigError, load
 from portal.database import check_broker, check_reachable, prepare_database
-from portal.keys import first_note_path, prepare_keys
+from portal.keys import first_note_path, prepare_keys, write_atomically
 from portal.postgres import DatabaseError, log_path, start_server, stop_server, wait_until_ready
 
 READY_SECONDS: Final = 60.0
+DEFAULT_PORT: Final = 8000
 USAGE_OR_STATE: Final = 2  # exit code: what the operator gave or left there cannot work; nothing was changed
 
 
@@ -53,8 +55,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _environment(chosen: argparse.Namespace) -> dict[str, str]:
     environment = dict(os.environ)
-    if chosen.port is not None:
-        environment["HANSE_PORT"] = str(chosen.port)
+    # Said aloud, so that where it ran the last time does not decide where it runs now.
+    environment["HANSE_PORT"] = str(chosen.port or environment.get("HANSE_PORT") or DEFAULT_PORT)
+    environment.setdefault("HANSE_URL", f"http://localhost:{environment['HANSE_PORT']}")
     if chosen.data is not None:
         environment["HANSE_DATA"] = str(chosen.data)
     if chosen.split and "HANSE_GATEWAY_URL" not in environment:
@@ -102,6 +105,8 @@ def _free_ports(config: Config, *, split: bool) -> Iterator[None]:
 def _run(config: Config, *, empty: bool, split: bool) -> int:
     began = time.monotonic()
     prepare_keys(config)
+    address = {"port": config.port, "url": config.url, "gateway_url": config.gateway_url}
+    write_atomically(config.data / ADDRESS, json.dumps(address).encode(), mode=0o644)
     server = _open_database(config)
     try:
         with Supervisor() as supervisor:

@@ -1,5 +1,6 @@
 """What an operator can set: read strictly, documented completely, never shown."""
 
+import json
 import re
 from pathlib import Path
 
@@ -63,3 +64,16 @@ def test_secrets_come_from_files_and_never_show(tmp_path):
 def test_sockets_find_a_short_place_when_the_data_directory_is_deep(tmp_path):
     deep = tmp_path / ("d" * 100)
     assert len(str(load({"HANSE_DATA": str(deep)}).run_dir / "pg" / ".s.PGSQL.5432")) < 107
+
+
+def test_commands_find_where_this_data_is_served(tmp_path):
+    recorded = {"port": 9000, "url": "http://localhost:9000", "gateway_url": "http://localhost:9001"}
+    (tmp_path / "address.json").write_text(json.dumps(recorded))
+    data = {"HANSE_DATA": str(tmp_path)}
+    found = load(data)
+    assert (found.port, found.url, found.gateway_url) == tuple(recorded.values())
+    assert load(data | {"HANSE_PORT": "9000"}).gateway_url == "http://localhost:9001"
+    assert load(data | {"HANSE_PORT": "9100"}).gateway_url == "http://localhost:9100"
+    assert load(data | {"HANSE_URL": "https://hanse.example"}).gateway_url == "https://hanse.example"
+    (tmp_path / "address.json").write_text("{")
+    assert load(data).port == 8000
