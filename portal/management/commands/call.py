@@ -34,7 +34,7 @@ class Command(BaseCommand):
         arguments = _parse(options["arguments"])
         token = mint_for(options, minutes=2)
         answer = _post(f"{settings.HANSE.gateway_url}/mcp/{options['team']}", token, options["tool"], arguments)
-        body = answer.json()
+        body = read_body(answer)
         call = answer.headers.get("hanse-call", "")
         with tenant_scope(ALL):
             records = [_as_record(row) for row in calls_visible(None, Filters(call=UUID(call)))] if call else []
@@ -42,6 +42,20 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps({"result": shown, "audit": records}, indent=2))
         if "error" in body or body.get("result", {}).get("isError"):
             raise SystemExit(1)
+
+
+def read_body(answer: httpx2.Response) -> dict[str, Any]:
+    """Returns the JSON-RPC answer. Raises `CommandError` when what answers there is no gateway."""
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise CommandError(
+            f"What answers at {answer.url} (HTTP {answer.status_code}) is no gateway. "
+            f"Where it runs apart, HANSE_GATEWAY_URL names it."
+        )
+    return body
 
 
 def _as_record(row: Row) -> dict[str, object]:
