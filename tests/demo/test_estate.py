@@ -10,7 +10,6 @@ from tenants.queries import agents, delegations, live_delegation, tenants
 from tenants.rules import Concern, Role, Tier
 from tenants.scope import ALL, tenant_scope
 
-
 pytestmark = pytest.mark.django_db
 
 
