@@ -74,8 +74,13 @@ def require_ender(actor: Principal, delegation: Delegation, act: str) -> None:
         )
 
 
+def contributes(actor: Principal, tenant: Tenant) -> bool:
+    """Tells whether the actor works in the team, or keeps the team, domain or platform."""
+    works = tenant.tier == Tier.TEAM and actor.access.has_role(tenant.pk, Role.MEMBER, Role.TEAM_LEAD)
+    return works or keeps(actor, tenant)
+
+
 def require_contributor(actor: Principal, tenant: Tenant, act: str) -> None:
     """Raises unless the actor contributes to this tenant: works in the team, or keeps the domain or platform."""
-    if tenant.tier == Tier.TEAM and actor.access.has_role(tenant.pk, Role.MEMBER, Role.TEAM_LEAD):
-        return
-    require_keeper(actor, tenant, act)
+    if not contributes(actor, tenant):
+        require_keeper(actor, tenant, act)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Model, Prefetch, Q, QuerySet
+from django.db.models import Case, Count, Model, Prefetch, Q, QuerySet, Value, When
 
 from kernel import clock
 from kernel.errors import Invalid, NotFound
@@ -17,11 +17,12 @@ from tenants.rules import Role, Tier
 M = TypeVar("M", bound=Model)
 
 EXPIRING_WITHIN = timedelta(days=7)
+_TIER_RANK = Case(*(When(tier=tier, then=Value(rank)) for rank, tier in enumerate(Tier)))
 
 
 def tenants(principal: Principal) -> QuerySet[Tenant]:
     """Returns the tenants the principal sees, the platform first, then domains, then teams."""
-    return Tenant.objects.visible_to(principal).order_by("tier", "slug")
+    return Tenant.objects.visible_to(principal).order_by(_TIER_RANK, "slug")
 
 
 def tenant_tree(principal: Principal) -> QuerySet[Tenant]:

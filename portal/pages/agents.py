@@ -30,13 +30,10 @@ COLUMNS = (
 )
 
 
-class AgentForm(forms.Form):
-    """A new agent."""
+class AgentFacts(forms.Form):
+    """What can be said of an agent, and said anew later."""
 
-    home = forms.ChoiceField(label="Home team")
     name = forms.CharField(max_length=120)
-    slug = forms.SlugField(label="Short name", max_length=48, help_text="a-z, 0-9 and hyphens. It never changes.")
-    sponsor = forms.CharField(max_length=254, help_text="Handle or address of the member who answers for it.")
     profile = forms.ChoiceField(choices=PROFILES, help_text="The widest effect it can ever have, whoever delegates.")
     risk = forms.TypedChoiceField(
         coerce=int,
@@ -45,6 +42,21 @@ class AgentForm(forms.Form):
         help_text="Class 3 calls nothing.",
     )
     purpose = forms.CharField(max_length=400, required=False, widget=forms.Textarea(attrs={"rows": 2}))
+
+
+class AgentEditForm(AgentFacts):
+    """An agent as it will be. Its short name, home and sponsor stay."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput)
+
+
+class AgentForm(AgentFacts):
+    """A new agent."""
+
+    home = forms.ChoiceField(label="Home team")
+    slug = forms.SlugField(label="Short name", max_length=48, help_text="a-z, 0-9 and hyphens. It never changes.")
+    sponsor = forms.CharField(max_length=254, help_text="Handle or address of the member who answers for it.")
+    field_order = ("home", "name", "slug", "sponsor", "profile", "risk", "purpose")
 
     def __init__(self, principal: Principal, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -124,6 +136,34 @@ def register(request: HttpRequest) -> HttpResponse:
         return redirect("agent", row.slug)
     trail = trails.plain(("Identity", reverse("identity")), ("Register an agent", ""))
     return show(request, "pages/identity/agent_new.html", {"section": "identity", "trail": trail}, form=form)
+
+
+@screen("GET", "POST")
+def edit(request: HttpRequest, slug: str) -> HttpResponse:
+    """Changes an agent; for who keeps its home team."""
+    principal = principal_of(request)
+    row = tenants.agent_by_slug(principal, slug)
+    authority.require_keeper(principal, row.home, "change agents")
+    present = {name: getattr(row, name) for name in ("name", "purpose", "profile", "risk", "version")}
+    form = AgentEditForm(request.POST or None, initial=present)
+
+    def act(data: dict[str, str]) -> Agent:
+        return services.change_agent(
+            actor=principal,
+            agent=row,
+            name=data["name"],
+            purpose=data["purpose"],
+            profile=Profile(data["profile"]),
+            risk=int(data["risk"]),
+            expected_version=int(data["version"]),
+        )
+
+    if request.method == "POST" and (changed := submit(form, act)) is not None:
+        messages.success(request, f"{changed.name} is changed. It holds at the next call.")
+        return redirect("agent", slug)
+    crumbs = trails.plain((row.name, reverse("agent", args=[slug])), ("Edit", ""))
+    context = {"section": "identity", "agent": row, "trail": trails.under(row.home, *crumbs)}
+    return show(request, "pages/identity/agent_edit.html", context, form=form)
 
 
 @screen("POST")

@@ -19,7 +19,8 @@ from kernel import clock
 from kernel.errors import Unavailable
 from portal.pages import lists, trails
 from portal.pages.lists import Facet
-from portal.pages.screens import principal_of, screen, show
+from portal.pages.screens import is_partial, principal_of, screen, show
+from portal.parts import marks
 from tenants import queries as tenants
 from tenants.principals import Principal
 
@@ -61,38 +62,49 @@ def explorer(request: HttpRequest) -> HttpResponse:
 @screen("GET")
 def record(request: HttpRequest, uid: UUID) -> HttpResponse:
     """Shows one record: as a page, or as the side panel's content."""
-    principal = principal_of(request)
-    detail = queries.event_detail(uid, principal.access.visible)
-    event = detail.event
-    delegation = tenants.delegations(principal).filter(uid=event.delegation).first() if event.delegation else None
-    context = {
-        "section": "audit",
-        "detail": detail,
-        "event": event,
-        "answer": next((other for other in detail.others if other.kind in ANSWERS), None),
-        "person": tenants.names_of_people({str(event.person)}).get(str(event.person)) if event.person else None,
-        "agent": tenants.names_of_agents({str(event.agent)}).get(str(event.agent)) if event.agent else None,
-        "delegation": delegation,
-        "payload": _readable(detail.payload.body) if detail.payload and detail.payload.body else "",
-        "labels": verbs.LABELS,
-        "trail": trails.plain(("Audit", "/audit/"), (str(event.uid), "")),
-    }
-    return show(request, "pages/audit/record.html", context, part="record")
+    return show(request, "pages/audit/record.html", _record(principal_of(request), uid), part="record")
 
 
 @screen("POST")
 def verify(request: HttpRequest, uid: UUID) -> HttpResponse:
     """Checks the record's inclusion proof against the signed checkpoint with the log's public key, now."""
-    context: dict[str, Any] = {"checked_at": clock.now()}
-    proof = queries.inclusion_proof(uid, principal_of(request).access.visible)
+    checked = _check(principal_of(request), uid)
+    if is_partial(request):
+        return render(request, "pages/audit/verified.html", checked)
+    return render(request, "pages/audit/record.html", _record(principal_of(request), uid) | checked)
+
+
+def _check(principal: Principal, uid: UUID) -> dict[str, Any]:
+    found: dict[str, Any] = {"checked_at": clock.now()}
+    proof = queries.inclusion_proof(uid, principal.access.visible)
     try:
         verifier = keys.load_verifier(settings.HANSE.public_dir / "audit.vkey")
-        context |= {"head": proof.verify(verifier), "proof": proof}
+        found |= {"head": proof.verify(verifier), "proof": proof}
     except (ProofError, NoteError) as error:
-        context["fault"] = str(error)
+        found["fault"] = str(error)
     except OSError as error:
         raise Unavailable("The log's public key is not there yet.") from error
-    return render(request, "pages/audit/verified.html", context)
+    return found
+
+
+def _record(principal: Principal, uid: UUID) -> dict[str, Any]:
+    detail = queries.event_detail(uid, principal.access.visible)
+    event = detail.event
+    delegation = tenants.delegations(principal).filter(uid=event.delegation).first() if event.delegation else None
+    people = tenants.names_of_people(_uids(event.person, event.object))
+    return {
+        "section": "audit",
+        "detail": detail,
+        "event": event,
+        "answer": next((other for other in detail.others if other.kind in ANSWERS), None),
+        "person": people.get(str(event.person)),
+        "agent": tenants.names_of_agents({str(event.agent)}).get(str(event.agent)) if event.agent else None,
+        "object_person": people.get(event.object),
+        "delegation": delegation,
+        "payload": _readable(detail.payload.body) if detail.payload and detail.payload.body else "",
+        "labels": verbs.LABELS,
+        "trail": trails.plain(("Audit", "/audit/"), (marks.short(str(event.uid)), "")),
+    }
 
 
 @screen("GET")
@@ -165,8 +177,13 @@ def _everything(scopes: queries.Scopes, filters: Filters) -> list[Row]:
     return rows
 
 
+def _uids(*said: object) -> set[str]:
+    """Returns what could be the id of a person: who acted, and whom an act was about."""
+    return {str(uid) for text in said if text and (uid := _uuid(str(text)))}
+
+
 def _names(rows: Sequence[Row]) -> tuple[dict[str, Any], dict[str, Any]]:
-    people = tenants.names_of_people({str(row.person) for row in rows if row.person})
+    people = tenants.names_of_people(_uids(*(said for row in rows for said in (row.person, row.object))))
     return people, tenants.names_of_agents({str(row.agent) for row in rows if row.agent})
 
 

@@ -13,6 +13,9 @@ from portal.pages.screens import principal_of, screen
 from registry import queries as registry
 from registry.models import Tool
 from tenants import queries as tenants
+from tenants.models import Tenant
+from tenants.principals import Principal
+from tenants.rules import Tier
 
 SHOWN = 8
 DAY = timedelta(days=1)
@@ -25,9 +28,14 @@ def home(request: HttpRequest) -> HttpResponse:
     scopes = principal.access.visible
     lately = audit.calls_visible(scopes, limit=SHOWN)
     waiting = list(registry.tools_waiting(principal).order_by("server__slug", "name")[:200])
+    mine = list(tenants.teams_of(principal))
+    overview = [] if mine or not principal.access.is_platform_admin else _domains(principal)
     context = {
         "section": "home",
-        "teams": tenants.teams_of(principal),
+        "teams": mine,
+        "domains": overview[:SHOWN],
+        "domain_total": len(overview),
+        "roles": len(principal.access.roles),
         "servers": registry.server_counts(principal),
         "agents": tenants.agents(principal).filter(status="active").count(),
         "calls": audit.call_totals(scopes, clock.now() - DAY),
@@ -40,6 +48,12 @@ def home(request: HttpRequest) -> HttpResponse:
         "expiring": list(tenants.expiring_delegations(principal)[:SHOWN]),
     }
     return render(request, "pages/home/page.html", context)
+
+
+def _domains(principal: Principal) -> list[Tenant]:
+    """Returns the domains with their teams, for who looks after all of them and is in none."""
+    nodes = sorted(tenants.tenant_tree(principal), key=lambda node: node.slug)
+    return [node for node in nodes if node.tier == Tier.DOMAIN]
 
 
 def _by_server(tools: list[Tool]) -> list[dict[str, object]]:

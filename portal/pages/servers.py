@@ -1,6 +1,7 @@
 """One server: its tools, who can call them, its probes, its changes, its credential, and its life."""
 
 from datetime import timedelta
+from typing import Any
 
 from django import forms
 from django.conf import settings
@@ -63,6 +64,43 @@ class ServerForm(forms.Form):
         self.fields["owner"].choices = [(slug, node.name) for slug, node in self.owners.items()]  # type: ignore[attr-defined]
 
 
+def _words(text: str) -> list[str]:
+    """Returns one word per line; browsers end their lines in two characters."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+class ServerEditForm(forms.Form):
+    """What can change of a server. Another target is another server to trust, so it has to be meant."""
+
+    name = forms.CharField(max_length=120)
+    summary = forms.CharField(max_length=400, required=False, widget=forms.Textarea(attrs={"rows": 2}))
+    url = forms.CharField(label="Address", max_length=500)
+    command = forms.CharField(widget=forms.Textarea(attrs={"rows": 3}), help_text="One word per line.")
+    moved = forms.BooleanField(label="Yes, change the target", required=False)
+    version = forms.IntegerField(widget=forms.HiddenInput)
+
+    def __init__(self, server: Server, *args: object, **kwargs: object) -> None:
+        target = {"url": server.url, "command": "\n".join(server.command)}
+        present = {"name": server.name, "summary": server.summary, "version": server.version, **target}
+        super().__init__(*args, initial=present, **kwargs)  # type: ignore[arg-type]
+        self.target = (server.url, server.command)
+        del self.fields["command" if server.url else "url"]
+        if server.credential_set:  # type: ignore[attr-defined]
+            self.fields["moved"].help_text = "A new target makes the server a draft and drops its credential."
+        else:
+            self.fields["moved"].help_text = "A new target makes the server a draft: it is probed and activated anew."
+
+    def clean(self) -> dict[str, object]:
+        """Returns the data; a new target without the tick beside it is refused."""
+        data: dict[str, object] = super().clean() or {}
+        if "command" in data:
+            data["command"] = _words(str(data["command"]))
+        data["is_new_target"] = (data.get("url", ""), data.get("command", [])) != self.target
+        if data["is_new_target"] and not self.errors and not data["moved"]:
+            self.add_error("moved", "The target is another one. Tick this if you mean it.")
+        return data
+
+
 class CredentialForm(forms.Form):
     """What the gateway shows to the upstream. The value is never rendered back, not even after an error."""
 
@@ -97,7 +135,7 @@ def register(request: HttpRequest) -> HttpResponse:
             name=data["name"],
             summary=data["summary"],
             url=data["url"],
-            command=data["command"].split("\n") if data["command"] else (),
+            command=_words(data["command"]),
             addresses=AddressPolicy(settings.HANSE.upstream_allow),
         )
 
@@ -106,6 +144,50 @@ def register(request: HttpRequest) -> HttpResponse:
         return redirect("server", server.slug)
     trail = trails.plain(("Catalog", reverse("catalog")), ("Register", ""))
     return show(request, "pages/server/new.html", {"section": "catalog", "trail": trail}, form=form)
+
+
+@screen("GET", "POST")
+def edit(request: HttpRequest, slug: str) -> HttpResponse:
+    """Changes a server; for who contributes to its owner, and a process of this host for platform admins."""
+    principal = principal_of(request)
+    server = registry.server_by_slug(principal, slug)
+    _require_editor(principal, server)
+    server.credential_set = registry.credential_of(principal, server) is not None  # type: ignore[attr-defined]
+    form = ServerEditForm(server, request.POST or None)
+
+    def act(data: dict[str, Any]) -> Server:
+        return services.change_server(
+            actor=principal,
+            server=server,
+            addresses=AddressPolicy(settings.HANSE.upstream_allow),
+            name=data["name"],
+            summary=data["summary"],
+            url=data.get("url"),
+            command=data.get("command"),
+            expected_version=data["version"],
+        )
+
+    if request.method == "POST" and (changed := submit(form, act)) is not None:
+        done = (
+            "has a new target and is a draft. Probe it again." if form.cleaned_data["is_new_target"] else "is changed."
+        )
+        messages.success(request, f"{changed.name} {done}")
+        return redirect("server", slug)
+    crumbs = trails.plain((server.name, reverse("server", args=[slug])), ("Edit", ""))
+    context = {"section": "catalog", "server": server, "trail": trails.under(server.owner, *crumbs)}
+    return show(request, "pages/server/edit.html", context, form=form)
+
+
+def _require_editor(principal: Principal, server: Server) -> None:
+    if server.transport == Server.Transport.STDIO:
+        authority.require_platform_admin(principal, "change servers that run as a process of this host")
+    else:
+        authority.require_contributor(principal, server.owner, "change servers")
+
+
+def _may_edit(principal: Principal, server: Server) -> bool:
+    is_stdio = server.transport == Server.Transport.STDIO
+    return principal.access.is_platform_admin if is_stdio else authority.contributes(principal, server.owner)
 
 
 @screen("GET")
@@ -193,6 +275,8 @@ def _render(
         "counts": counts,
         "calls": _calls(principal, server),
         "keeps": authority.keeps(principal, server.owner),
+        "works": authority.contributes(principal, server.owner),
+        "may_edit": _may_edit(principal, server),
         "trail": trails.under(server.owner, *trails.plain((server.name, ""))),
         **_CONTENTS[tab](request, principal, server),
         **extra,

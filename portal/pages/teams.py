@@ -6,8 +6,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from audit import queries as audit
 from kernel.errors import Invalid
-from portal.pages import trails
+from portal.pages import federation, trails
 from portal.pages.screens import principal_of, screen, submit
 from portal.parts.navigation import Crumb
 from registry import queries as registry
@@ -18,6 +19,7 @@ from tenants.principals import Principal
 from tenants.rules import ROLES_OF_TIER, Role, Tier
 
 SHOWN = 50
+GROUPS = 8
 
 
 class RoleForm(forms.Form):
@@ -46,6 +48,7 @@ def teams(request: HttpRequest) -> HttpResponse:
         "total": len(by_tier["team"]),
         "people": {node.pk: node.people for node in nodes},  # type: ignore[attr-defined]
         "mine": set(principal.access.roles),
+        "is_admin": principal.access.is_platform_admin,
     }
     return render(request, "pages/teams/tree.html", context)
 
@@ -92,7 +95,8 @@ def take_role(request: HttpRequest, slug: str) -> HttpResponse:
 def _render(
     request: HttpRequest, principal: Principal, node: Tenant, form: RoleForm, status: int = 200
 ) -> HttpResponse:
-    linked = tenants.domains_of(principal, node) if node.tier == Tier.TEAM else tenants.teams_in(principal, node)
+    below = tenants.domains_of if node.tier == Tier.TEAM else tenants.teams_in
+    linked = list(below(principal, node))
     context = {
         "section": "teams",
         "node": node,
@@ -102,14 +106,25 @@ def _render(
         "agents": list(tenants.agents(principal).filter(home=node)[:SHOWN]),
         "servers": list(registry.servers(principal).filter(owner=node)[:SHOWN]),
         "keeps": authority.keeps(principal, node),
+        "joinable": federation.joinable(principal, node, linked),
+        "releasable": {other.pk for other in linked if _admits(principal, node, other)},
+        "groups": list(registry.tool_groups(principal).filter(owner=node, server=None)[:GROUPS]),
+        "log": audit.streams(principal.access.visible).filter(scope=node.pk).first(),
         "trail": [Crumb("Teams", reverse("teams")), *_above(node, linked), Crumb(node.name, "", node.tier)],
     }
     return render(request, "pages/teams/tenant.html", context, status=status)
 
 
-def _above(node: Tenant, linked: object) -> list[Crumb]:
+def _admits(principal: Principal, node: Tenant, other: Tenant) -> bool:
+    """Tells whether the link of a team and a domain is this principal's to undo: they keep the domain."""
+    if node.tier == Tier.PLATFORM:
+        return False
+    return authority.keeps(principal, other if node.tier == Tier.TEAM else node)
+
+
+def _above(node: Tenant, linked: list[Tenant]) -> list[Crumb]:
     """A team that is in one domain hangs below it; in several, no single path would be true."""
-    domains = list(linked) if node.tier == Tier.TEAM else []  # type: ignore[call-overload]
+    domains = linked if node.tier == Tier.TEAM else []
     if len(domains) != 1:
         return []
     return trails.under(domains[0])[1:]

@@ -8,6 +8,7 @@ from kernel.errors import Invalid
 from portal.pages.screens import principal_of, screen
 from registry import queries as registry
 from registry import surfaces
+from registry.models import Tool
 from tenants.rules import Effect, Sensitivity
 
 
@@ -16,15 +17,31 @@ def approve(request: HttpRequest, uid: str) -> HttpResponse:
     """Approves the definition whose pin the form carries; if the server shows another by now, nothing happens."""
     principal = principal_of(request)
     tool = registry.tool_by_uid(principal, uid)
-    try:
-        effect = Effect(int(request.POST.get("effect", tool.effect)))
-        sensitivity = Sensitivity(int(request.POST.get("sensitivity", tool.sensitivity)))
-    except ValueError as error:
-        raise Invalid("Choose an effect and a sensitivity from the lists.") from error
+    effect, sensitivity = _class_of(request, tool)
     pin = request.POST.get("seen_pin", "")
     surfaces.approve_tool(actor=principal, tool=tool, seen_pin=pin, effect=effect, sensitivity=sensitivity)
     messages.success(request, f"{tool.name} is approved and pinned.")
     return redirect("server", tool.server.slug)
+
+
+@screen("POST")
+def classify(request: HttpRequest, uid: str) -> HttpResponse:
+    """Gives an approved tool another effect or sensitivity; its definition stays as it was approved."""
+    principal = principal_of(request)
+    tool = registry.tool_by_uid(principal, uid)
+    effect, sensitivity = _class_of(request, tool)
+    surfaces.classify_tool(actor=principal, tool=tool, effect=effect, sensitivity=sensitivity)
+    messages.success(request, f"{tool.name} is classified anew, from the next call on.")
+    return redirect("server", tool.server.slug)
+
+
+def _class_of(request: HttpRequest, tool: Tool) -> tuple[Effect, Sensitivity]:
+    """Returns what the form says; what it leaves out stays."""
+    try:
+        effect = Effect(int(request.POST.get("effect", tool.effect)))
+        return effect, Sensitivity(int(request.POST.get("sensitivity", tool.sensitivity)))
+    except ValueError as error:
+        raise Invalid("Choose an effect and a sensitivity from the lists.") from error
 
 
 @screen("POST")

@@ -1,5 +1,6 @@
 """Icons, badges and the two faces of every act: small pieces of markup used in rows, so they are fast."""
 
+import re
 from typing import Final
 
 from django.templatetags.static import static
@@ -43,6 +44,7 @@ TONES: Final[dict[str, tuple[str, str]]] = {
     "restricted": ("bad", "lock"),
 }
 
+_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 EFFECTS: Final = ("read", "write", "destroy")
 SENSITIVITIES: Final = ("public", "internal", "confidential", "restricted")
 
@@ -87,6 +89,11 @@ def initials(name: str) -> str:
     """Returns one or two capitals for a face."""
     words = [word for word in name.replace("-", " ").split() if word]
     return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper() or "?"
+
+
+def short(text: str) -> str:
+    """Returns the text with each id in it cut to its last eight characters, which differ; its first ones are the time."""
+    return _ID.sub(lambda found: f"…{found[0][-8:]}", text)
 
 
 def person_face(name: str, url: str = "") -> SafeString:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from kernel.clock import now
-from portal.parts import charts, diff, marks, moments, navigation
+from portal.parts import charts, diff, estate, marks, moments, navigation
 
 register = template.Library()
 
@@ -20,6 +20,7 @@ register.simple_tag(charts.sparkline)
 register.simple_tag(marks.person_face)
 register.simple_tag(marks.agent_face)
 register.filter("initials", marks.initials)
+register.filter("short", marks.short)
 register.filter("state", marks.state_badge)
 register.filter("effect", marks.effect_badge)
 register.filter("sensitivity", marks.sensitivity_badge)
@@ -101,6 +102,13 @@ def theme(context: Context) -> str:
     request = context.get("request")  # the page for our own faults is drawn without one
     chosen = request.COOKIES.get("theme", "") if request else ""
     return chosen if chosen in {"light", "dark"} else ""
+
+
+@register.simple_tag(takes_context=True)
+def is_invented(context: Context) -> bool:
+    """Tells whether the page shows the demo estate, so that nobody takes it for a real organisation."""
+    principal = getattr(context.get("request"), "principal", None)
+    return principal is not None and estate.is_invented(principal)
 
 
 @register.simple_tag

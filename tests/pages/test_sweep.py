@@ -14,9 +14,12 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from audit.models import Event
+from portal.rest.keys import create_key
 from registry.models import Server, Tool
+from registry.services import create_group
 from registry.surfaces import take_in_probe
 from tenants.models import Delegation
+from tenants.scope import ALL, tenant_scope
 from tests.actors import make_delegation
 from tests.pages.estate import shown
 
@@ -34,6 +37,9 @@ class Place:
     person: str
     delegation: str
     record: str
+    group: str
+    key: str
+    domain: str
 
 
 @dataclass(frozen=True)
@@ -47,11 +53,11 @@ class Rule:
     other: str
 
 
-def get(own, other, *args):
+def get(own, other, /, *args):
     return Rule("get", args, {}, own, other)
 
 
-def post(own, other, *args, **data):
+def post(own, other, /, *args, **data):
     return Rule("post", args, data, own, other)
 
 
@@ -61,6 +67,8 @@ OPEN   = "200 200 200 200 200 200 200 200"
 ALL    = "200 200 200 200 200 200 200 302"
 HOME   = "200 200 200 200 200 404 404 302"
 ABROAD = "200 404 404 404 404 200 404 302"
+KEEPERS = "200 403 200 403 403 404 404 302"
+ADMINS = "200 403 403 403 403 403 403 302"
 
 RULES: dict[str, Rule] = {
     "livez": get(OPEN, OPEN),
@@ -77,8 +85,17 @@ RULES: dict[str, Rule] = {
     "delegations": get(ALL, ALL),
     "delegation_new": get(ALL, ALL),
     "people": get(ALL, ALL),
-    "person_new": get("200 403 403 403 403 403 403 302", "200 403 403 403 403 403 403 302"),
+    "person_new": get(ADMINS, ADMINS),
     "audit": get(ALL, ALL),
+    "keys": get(ALL, ALL),
+    "tenant_new": get(ADMINS, ADMINS),
+    "tenant_edit": get(KEEPERS, ABROAD, "{team}"),
+    "groups": get(HOME, ABROAD, "{team}"),
+    "group_new": get(KEEPERS, ABROAD, "{team}"),
+    "group": get(HOME, ABROAD, "{group}"),
+    "group_change": get(KEEPERS, ABROAD, "{group}"),
+    "server_edit": get("200 403 200 200 403 404 404 302", ABROAD, "{server}"),
+    "agent_edit": get(KEEPERS, ABROAD, "{agent}"),
     "server": get(HOME, ABROAD, "{server}"),
     "server_tab": get(HOME, ABROAD, "{server}", "credential"),
     "tenant": get(HOME, ABROAD, "{team}"),
@@ -92,6 +109,16 @@ RULES: dict[str, Rule] = {
     "tool_approve": post(
         "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302",
         "{tool}", effect="0", sensitivity="1", seen_pin="{pin}"),
+    "tool_classify": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302",
+        "{tool}", effect="0", sensitivity="1"),
+    # Who keeps a domain says which teams are in it; nobody sees a team of another's domain to admit it.
+    "domain_join": post(
+        "302 302 403 403 403 404 404 302", "302 404 404 404 404 403 404 302", "{team}", other="{domain}"),
+    "domain_leave": post(
+        "302 302 403 403 403 404 404 302", "302 404 404 404 404 403 404 302", "{team}", other="{domain}"),
+    "key_revoke": post(
+        "404 404 302 404 404 404 404 302", "404 404 404 404 404 302 404 302", "{key}"),
     "tool_reject": post(
         "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{tool}", reason="Odd."),
     "server_status": post(
@@ -125,24 +152,37 @@ RULES: dict[str, Rule] = {
 ELSEWHERE = {"readyz": "tests/processes: it needs a broker"}
 
 
-@pytest.fixture
-def places(cast):
+@pytest.fixture(scope="module")
+def places(standing):
     """Returns the things at home and abroad; both teams have one of everything."""
-    for slug in ("accounts", "rival-crm"):
-        take_in_probe(server=Server.objects.get(slug=slug), shown=shown("Again another description."))
-    abroad = make_delegation(cast.outsider, cast.rival_agent, "rival-crm")
-    home = Delegation.objects.get(team=cast.team, person=cast.lead.person, revoked_at=None)
-    return {
-        "own": _place(cast.team, "accounts", cast.agent, cast.lead, home),
-        "other": _place(cast.rival, "rival-crm", cast.rival_agent, cast.outsider, abroad),
-    }
+    cast, _ = standing
+    with transaction.atomic(), tenant_scope(ALL):
+        for slug in ("accounts", "rival-crm"):
+            take_in_probe(server=Server.objects.get(slug=slug), shown=shown("Again another description."))
+        abroad = make_delegation(cast.outsider, cast.rival_agent, "rival-crm")
+        home = Delegation.objects.get(team=cast.team, person=cast.lead.person, revoked_at=None)
+        return {
+            "own": _place(cast.team, "accounts", cast.agent, cast.lead, home, cast.domain),
+            "other": _place(cast.rival, "rival-crm", cast.rival_agent, cast.outsider, abroad, cast.other_domain),
+        }
 
 
-def _place(team, server, agent, lead, delegation):
+def _place(team, server, agent, lead, delegation, domain):
     tool = Tool.objects.filter(server__slug=server, state__in=["new", "changed"]).first()
+    group = create_group(actor=lead, owner=team, slug=f"{team.slug}-daily", name="Daily", tools=[])
+    key, _ = create_key(actor=lead, name="nightly", scope="read", days=1)
     record = Event.objects.filter(scope=team.pk).latest("id")
     place = Place(
-        team.slug, server, str(tool.uid), agent.slug, lead.person.handle, str(delegation.uid), str(record.uid)
+        team=team.slug,
+        server=server,
+        tool=str(tool.uid),
+        agent=agent.slug,
+        person=lead.person.handle,
+        delegation=str(delegation.uid),
+        record=str(record.uid),
+        group=group.slug,
+        key=str(key.uid),
+        domain=domain.slug,
     )
     return {**vars(place), "pin": tool.seen_pin}
 
