@@ -68,6 +68,8 @@ VARIABLES: Final = (
     Variable("HANSE_OIDC_CLIENT_ID", False, "none", "Client id at the identity provider."),
     Variable("HANSE_OIDC_CLIENT_SECRET", True, "none", "Client secret at the identity provider."),
     Variable("HANSE_OIDC_SERVER_URL", False, "none", "Issuer URL of the identity provider."),
+    Variable("HANSE_MAIL_URL", True, "none", "`smtps://user:password@host:465`, for mail to people; without it none."),
+    Variable("HANSE_MAIL_FROM", False, "hanse@localhost", "Sender of that mail."),
     Variable("HANSE_ROLE", False, "app", "Database role of this process: owner, app, gateway, audit or broker."),
     Variable("HANSE_DB_OWNER_DSN", True, "derived", "Connection as the role that owns the tables and migrates."),
     Variable("HANSE_DB_APP_DSN", True, "derived", "Connection of portal and worker; row level security applies."),
@@ -101,6 +103,8 @@ class Config:
     allowed_hosts: tuple[str, ...]
     upstream_allow: tuple[str, ...]
     oidc: Oidc | None
+    mail_from: str
+    mail_url: str = field(repr=False)
     secret_key: str = field(repr=False)
     database_url: str = field(repr=False)
     broker_url: str = field(repr=False)
@@ -177,6 +181,8 @@ def load(environ: Mapping[str, str]) -> Config:
         allowed_hosts=_comma_list(environ.get("HANSE_ALLOWED_HOSTS", "")) or _hosts_of(url),
         upstream_allow=_comma_list(environ.get("HANSE_UPSTREAM_ALLOW", "")),
         oidc=_oidc(environ),
+        mail_from=environ.get("HANSE_MAIL_FROM") or "hanse@localhost",
+        mail_url=_mail_url(_secret(environ, "HANSE_MAIL_URL")),
         secret_key=_secret(environ, "HANSE_SECRET_KEY") or _kept_secret_key(data),
         database_url=_database_url(_secret(environ, "DATABASE_URL")),
         broker_url=_broker_url(_secret(environ, "CELERY_BROKER_URL")),
@@ -261,6 +267,12 @@ def _database_url(text: str) -> str:
 def _broker_url(text: str) -> str:
     if text and urlsplit(text).scheme not in {"redis", "rediss", "amqp", "amqps", "memory"}:
         raise ConfigError("CELERY_BROKER_URL must start with redis://, rediss://, amqp:// or amqps://")
+    return text
+
+
+def _mail_url(text: str) -> str:
+    if text and (urlsplit(text).scheme not in {"smtp", "smtps"} or not urlsplit(text).hostname):
+        raise ConfigError("HANSE_MAIL_URL must look like smtps://user:password@mail.example.org:465")
     return text
 
 

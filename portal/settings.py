@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 from django.contrib.messages import constants as message_levels
 
@@ -212,7 +213,17 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 LOGGING_CONFIG = "logging.config.dictConfig"
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+# A reset link is a secret, so without a mail server it goes nowhere: never into a log.
+_MAIL: Final = urlsplit(HANSE.mail_url)
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if HANSE.mail_url else 'dummy'}.EmailBackend"
+EMAIL_HOST = _MAIL.hostname or "localhost"
+EMAIL_PORT = _MAIL.port or (465 if _MAIL.scheme == "smtps" else 587)
+EMAIL_HOST_USER = unquote(_MAIL.username or "")
+EMAIL_HOST_PASSWORD = unquote(_MAIL.password or "")
+EMAIL_USE_SSL = _MAIL.scheme == "smtps"
+EMAIL_USE_TLS = _MAIL.scheme == "smtp"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = HANSE.mail_from
 MESSAGE_LEVEL = message_levels.INFO
 DEFAULT_EXCEPTION_REPORTER_FILTER = "portal.reports.NothingButShape"
 TEST_RUNNER = "django.test.runner.DiscoverRunner"

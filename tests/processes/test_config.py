@@ -77,3 +77,15 @@ def test_commands_find_where_this_data_is_served(tmp_path):
     assert load(data | {"HANSE_URL": "https://hanse.example"}).gateway_url == "https://hanse.example"
     (tmp_path / "address.json").write_text("{")
     assert load(data).port == 8000
+
+
+@pytest.mark.parametrize("url", ["https://mail.example", "smtp://", "mail.example:25"])
+def test_a_mail_server_is_named_by_an_smtp_url(tmp_path, url):
+    with pytest.raises(ConfigError, match="HANSE_MAIL_URL"):
+        load({"HANSE_DATA": str(tmp_path), "HANSE_MAIL_URL": url})
+
+
+def test_the_mail_password_shows_nowhere(tmp_path):
+    config = load({"HANSE_DATA": str(tmp_path), "HANSE_MAIL_URL": "smtps://hanse:hunter2@mail.example"})
+    assert config.mail_url.endswith("@mail.example")
+    assert "hunter2" not in repr(config)
