@@ -3,7 +3,6 @@
 import ast
 import importlib
 import re
-import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -11,12 +10,8 @@ import pytest
 
 from audit import verbs
 from gateway.wire import Limits
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-import codes
-import rights
-from pages import ROOT, anchors_of, blocks_of, links_of, pages, rows_of, text_of
+from tests.docs import codes, rights
+from tests.docs.pages import ROOT, anchors_of, blocks_of, links_of, pages, rows_of, text_of
 
 REFERENCE = ROOT / "docs" / "reference"
 COMMANDS = ROOT / "portal" / "management" / "commands"
