@@ -3,10 +3,11 @@
 Unlike `manage.py up` nobody stops the rest when a process dies: each can be killed and started again by itself.
 """
 
+import contextlib
 import ctypes
 import http.client
 import json
-import os
+import random
 import shutil
 import signal
 import socket
@@ -169,17 +170,22 @@ class Installation:
     def kill_database(self) -> None:
         """Kills all of the server's processes at once, as a power cut would."""
         assert self.server is not None
-        os.killpg(self.server.pid, signal.SIGKILL)
+        self.server.kill()
         for child in psutil.process_iter():
             if _is_inside(child, self.config.data / "postgres"):
-                child.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
         self.server.wait()
 
-    def backends(self) -> list[psutil.Process]:
-        """Returns the server's processes that serve a connection."""
+    def kill_backend(self, chance: random.Random) -> None:
+        """Kills one of the server's processes that serve a connection."""
+        wait_for(self._backends, "no connection is served")
+        with contextlib.suppress(psutil.NoSuchProcess, IndexError):
+            chance.choice(self._backends()).kill()
+
+    def _backends(self) -> list[psutil.Process]:
         assert self.server is not None
-        found = psutil.Process(self.server.pid).children()
-        return [child for child in found if " hanse " in " ".join(child.cmdline())]
+        return [child for child in psutil.Process(self.server.pid).children() if _serves(child)]
 
     # The other processes
 
@@ -271,6 +277,13 @@ class Asking:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _serves(process: psutil.Process) -> bool:
+    try:
+        return " hanse " in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def _is_inside(process: psutil.Process, directory: Path) -> bool:

@@ -3,6 +3,8 @@
 import html
 import json
 import re
+import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -140,6 +142,47 @@ def an_unknown_agent_is_one_line_and_2(house: House) -> None:
     assert done.stderr.startswith("hanse: ")
 
 
+def what_the_readme_says_works(house: House) -> None:
+    """The very blocks of the README, in their order, with the paths and the port of this installation."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## The first governed call")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```(sh|python)\n(.*?)```", section, re.DOTALL)
+    script = "\n".join(_as_written(house, kind, block) for kind, block in blocks)
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env=environment(HANSE_DATA=str(house.data), HANSE_PORT=str(house.up.port), NO_PROXY="*", no_proxy="*"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert said.count('"decision": "allow"') == 1, said
+    assert said.count("Unknown tool: pipeline__roll_back") == 1, said
+    has_curl = shutil.which("curl") is not None
+    assert len(re.findall(r'"jsonrpc": ?"2.0", ?"id": ?[12], ?"result"', said)) == (2 if has_curl else 0), said
+    assert "['clock__" in said, said
+    assert re.search(r"^ok +\d+ entries", said, re.MULTILINE), said
+    assert "holds: entry" in said, said
+
+
+def _as_written(house: House, kind: str, block: str) -> str:
+    changes = {
+        "./manage.py": f"{shlex.quote(sys.executable)} ./manage.py",
+        "http://localhost:8000": house.base,
+        "UID": house.calls[0],
+        "call.proof": shlex.quote(str(house.data / "call.proof")),
+        "var/public": shlex.quote(str(house.data / "public")),
+    }
+    for old, new in changes.items():
+        block = block.replace(old, new)
+    if kind == "python":
+        return f"{shlex.quote(sys.executable)} - <<'EOF'\n{block}\nEOF\n"
+    return block
+
+
 def the_log_verifies_and_a_record_proves_itself_offline(house: House) -> None:
     # The sequencer takes a moment; until then a record has no place, and asking says so.
     until = time.monotonic() + 30
@@ -227,6 +270,7 @@ STEPS = (
     a_token_is_printed_alone_and_opens_its_team_only,
     an_unknown_agent_is_one_line_and_2,
     the_log_verifies_and_a_record_proves_itself_offline,
+    what_the_readme_says_works,
     it_stops_within_ten_seconds_and_leaves_nothing,
     a_restart_keeps_everything,
 )

@@ -188,7 +188,7 @@ def no_process_holds_another_groups_secret_in_its_environment(world: World) -> N
     for name, own in allowed.items():
         environ = str(psutil.Process(world.installation.running[name].pid).environ())
         assert {file for file, secret in keyed.items() if secret in environ} <= own, name
-        assert not any("PRIVATE" in value for value in [environ])
+        assert "PRIVATE" not in environ, name
 
 
 def provoke_trouble(world: World) -> None:
@@ -268,7 +268,7 @@ def nothing_that_a_process_printed_holds_a_secret(world: World) -> None:
     files = [*installation.place.glob("*.out"), *(installation.config.data / "logs").iterdir()]
     assert len(files) >= 6
     texts = {path.name: path.read_text(errors="replace") for path in files}
-    assert any("Traceback" in text or "traceback" in text for text in texts.values()) or sum(map(len, texts.values()))
+    assert sum(bool(text.strip()) for text in texts.values()) >= 3, "hardly anything was said, so nothing was looked at"
     secrets = {**world.canaries(), "token": world.tokens[0], "signature of a token": world.tokens[0].split(".")[2]}
     found = [
         (name, file) for name, secret in secrets.items() if len(secret) >= 8 for file, text in texts.items()
