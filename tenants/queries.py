@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TypeVar
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db.models import Case, Count, Model, Prefetch, Q, QuerySet, Value, When
@@ -117,12 +118,14 @@ def delegation_by_uid(principal: Principal, uid: str) -> Delegation:
 
 
 def live_delegation(
-    principal: Principal, *, team: str, person: str, agent: str, at: datetime | None = None
+    principal: Principal, *, team: str, person: str, agent: str, uid: str = "", at: datetime | None = None
 ) -> Delegation:
-    """Returns the widest live delegation of a person to an agent in a team, the newest of equals."""
+    """Returns the live delegation of a person to an agent in a team: the one named, else the widest, newest of equals."""
     rows = Delegation.objects.visible_to(principal).live(at or clock.now())
     rows = rows.filter(team__slug=team, agent__slug=agent, parent=None)
     rows = rows.filter(Q(person__handle=person) | Q(person__email__iexact=person))
+    if uid:
+        rows = rows.filter(uid=_as_uid(uid))
     found = rows.select_related("person", "agent", "team").order_by("-effect_ceiling", "-id").first()
     if found is None:
         raise NotFound(
@@ -192,6 +195,13 @@ def names_of_agents(uids: set[str]) -> dict[str, Agent]:
 def person_count(tenant: Tenant) -> int:
     """Returns how many people hold a role in a tenant."""
     return Membership.objects.filter(tenant=tenant).values("person").distinct().count()
+
+
+def _as_uid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound("There is no such delegation, or you may not see it.") from None
 
 
 def _one(rows: QuerySet[M], kind: str, *args: Q, **where: object) -> M:

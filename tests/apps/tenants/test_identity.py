@@ -260,7 +260,13 @@ def test_what_is_missing_is_named(cast):
         queries.live_delegation(cast.admin, team="ledger", person="lead", agent="builder-bot")
     assert missing.value.facts["missing"] == "a delegation"
     row = make_delegation(cast.lead, cast.agent)
-    assert queries.live_delegation(cast.admin, team="ledger", person="lead@example.test", agent="builder-bot") == row
+    names = {"team": "ledger", "person": "lead@example.test", "agent": "builder-bot"}
+    assert queries.live_delegation(cast.admin, **names) == row
+    newer = make_delegation(cast.lead, cast.agent, "other")
+    assert queries.live_delegation(cast.admin, **names) == newer
+    assert queries.live_delegation(cast.admin, **names, uid=str(row.uid)) == row
+    with pytest.raises(NotFound):
+        queries.live_delegation(cast.admin, **names, uid="x")
 
 
 def test_an_id_that_is_none_names_nothing(cast):
