@@ -22,7 +22,13 @@ _LOCK: Final = 0x48616E7365  # one bootstrap at a time on a shared server
 
 # A lost client or a runaway query never holds a lock for long. The sequencer and the migrations may take their time.
 _LIMITS: Final = {
-    "app": {"statement_timeout": "30s", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "60s"},
+    # Compiling a statement that then runs for milliseconds costs fifty of them.
+    "app": {
+        "jit": "off",
+        "statement_timeout": "30s",
+        "lock_timeout": "10s",
+        "idle_in_transaction_session_timeout": "60s",
+    },
     "gateway": {"statement_timeout": "10s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "10s"},
 }
 

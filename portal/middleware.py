@@ -26,13 +26,12 @@ class PrincipalMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        with transaction.atomic():
-            principal = find_principal(request)
-            request.principal = principal  # type: ignore[attr-defined]
-            with tenant_scope(principal.access.scope):
-                response = self.get_response(request)
-                if response.status_code >= 400 and transaction.get_connection().in_atomic_block:
-                    transaction.set_rollback(True)
+        principal = find_principal(request)
+        request.principal = principal  # type: ignore[attr-defined]
+        with tenant_scope(principal.access.scope):
+            response = self.get_response(request)
+            if response.status_code >= 400 and transaction.get_connection().in_atomic_block:
+                transaction.set_rollback(True)
         return response
 
 

@@ -123,6 +123,7 @@ class Tool(models.Model):
         ]
         indexes = [
             models.Index(fields=["owner", "id"], name="tool_by_owner"),
+            models.Index(fields=["name", "id"], name="tool_by_name"),
             models.Index(fields=["state", "owner"], condition=Q(state__in=["new", "changed"]), name="tool_waiting"),
         ]
         ordering = ["name"]
