@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from kernel import clock
 from kernel.errors import NotFound
@@ -24,11 +25,14 @@ def servers(principal: Principal) -> QuerySet[Server]:
 
 
 def with_tool_counts(rows: QuerySet[Server]) -> QuerySet[Server]:
-    """Returns the servers with `approved` and `waiting` tool counts. Use it on one page, not on the whole catalog."""
-    return rows.annotate(
-        approved=Count("tools", filter=Q(tools__state="approved")),
-        waiting=Count("tools", filter=Q(tools__state__in=WAITING)),
-    )
+    """Returns the servers with `approved` and `waiting` tool counts, which are counted for the rows of a page only."""
+    return rows.annotate(approved=_tool_count("approved"), waiting=_tool_count(*WAITING))
+
+
+def _tool_count(*states: str) -> Coalesce:
+    """A subquery beside each row that is shown, so that a limit bounds the work."""
+    held = Tool.objects.filter(server=OuterRef("pk"), state__in=states).order_by().values("server")
+    return Coalesce(Subquery(held.annotate(n=Count("pk")).values("n")), Value(0))
 
 
 def server_by_slug(principal: Principal, slug: str) -> Server:

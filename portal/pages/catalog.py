@@ -69,11 +69,9 @@ def catalog(request: HttpRequest) -> HttpResponse:
     rows, listing = registry.servers(principal), _listing(principal)
     if (file := lists.export(request, rows, listing)) is not None:
         return file
-    page = lists.list_page(request, rows, listing)
     context = {
         "section": "catalog",
-        "page": page,
-        "counts": registry.tool_counts(principal, page.rows),
+        "page": lists.list_page(request, registry.with_tool_counts(rows), listing),
         "calls": audit.calls_by_server(principal.access.visible, clock.now() - DAY),
     }
     return show(request, "pages/catalog/page.html", context, part="results")

@@ -96,6 +96,11 @@ def short(text: str) -> str:
     return _ID.sub(lambda found: f"…{found[0][-8:]}", text)
 
 
+def subject(text: str) -> str:
+    """Returns what an act was about without its kind, which the act's own name says."""
+    return short(text.partition(":")[2] or text)
+
+
 def person_face(name: str, url: str = "") -> SafeString:
     """Returns a person: round face and name."""
     face = format_html('<span class="face" aria-hidden="true">{}</span>', initials(name))

@@ -19,7 +19,8 @@ from registry.models import Server, Tool
 from registry.services import create_group
 from registry.surfaces import take_in_probe
 from tenants.models import Delegation
-from tenants.scope import ALL, tenant_scope
+from tenants.scope import ALL as EVERY_TENANT
+from tenants.scope import tenant_scope
 from tests.actors import make_delegation
 from tests.pages.estate import shown
 
@@ -156,7 +157,7 @@ ELSEWHERE = {"readyz": "tests/processes: it needs a broker"}
 def places(standing):
     """Returns the things at home and abroad; both teams have one of everything."""
     cast, _ = standing
-    with transaction.atomic(), tenant_scope(ALL):
+    with transaction.atomic(), tenant_scope(EVERY_TENANT):
         for slug in ("accounts", "rival-crm"):
             take_in_probe(server=Server.objects.get(slug=slug), shown=shown("Again another description."))
         abroad = make_delegation(cast.outsider, cast.rival_agent, "rival-crm")
