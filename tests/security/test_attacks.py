@@ -364,13 +364,14 @@ def nested(depth: int) -> str:
 
 
 HOSTILE_LISTS: dict[str, Callable[[], str]] = {
-    "5,000 tools": lambda: json.dumps([tool(f"t{number}") for number in range(5_000)]),
     "names": lambda: json.dumps([tool(name) for name in ("", " ", "a b", "\u202e", "x" * 10_000, "../..", "<b>", "a\0b")]),
     "a description of 5 MB": lambda: json.dumps([tool("wide", description="x" * 5_000_000)]),
     "hidden text": lambda: json.dumps([tool("hidden", description="a\u200b\u202e\U000e0041 <IMPORTANT>")]),
     "a remote reference": lambda: json.dumps([tool("remote", inputSchema={"type": "object", "$ref": "http://127.0.0.1/x"})]),
     "a schema 80 deep": lambda: f'[{{"name":"deep","inputSchema":{nested(40)}}}]',
     "the same name twice": lambda: json.dumps([tool("twice"), tool("twice", description="other")]),
+    # The last, because taking a thousand tools away again takes its time.
+    "5,000 tools": lambda: json.dumps([tool(f"t{number}") for number in range(5_000)]),
 }  # fmt: skip
 BROKEN_LISTS: dict[str, Callable[[], str]] = {
     "a schema 10,000 deep": lambda: f'[{{"name":"abyss","inputSchema":{nested(10_000)}}}]',
