@@ -1,9 +1,12 @@
 """What goes over the wire: limits, JSON read strictly, refusals, and the one place where errors become answers."""
 
 import asyncio
+import logging
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import PurePath
 from typing import Any, Final
 
 import orjson
@@ -128,6 +131,9 @@ class Refusal(DomainError):
         self.headers = headers
 
 
+_log: Final = logging.getLogger(__name__)
+_FRAMES: Final = 6
+
 JSON_TYPE: Final = (b"content-type", b"application/json")
 _NO_STORE: Final = (b"cache-control", b"no-store")
 
@@ -150,6 +156,7 @@ def render_error(error: Exception, call_id: bytes | None) -> Reply:
         data = dict(error.data) if error.data is not None else {"code": error.error_code}
         return _error_reply(error.status, error.number, error.message, data, call_id, error.headers)
     if not isinstance(error, DomainError):
+        _report(error)
         return _error_reply(500, INTERNAL, "The gateway failed.", {"code": "internal"}, call_id)
     status, number = next(((s, n) for kind, s, n in _ANSWERS if isinstance(error, kind)), (500, INTERNAL))
     data = {"code": error.error_code, **{name: value for name, value in error.facts.items() if value}}
@@ -159,6 +166,13 @@ def render_error(error: Exception, call_id: bytes | None) -> Reply:
     elif isinstance(error, Unavailable):
         extra = ((b"retry-after", b"1"),)
     return _error_reply(status, number, error.message, data, call_id, extra)
+
+
+def _report(error: Exception) -> None:
+    """Tells the operator where it happened and never what it said: that may hold what a caller or a server sent."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    places = " < ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    _log.error("unforeseen %s at %s", type(error).__name__, places or "no known place")
 
 
 def _error_reply(
