@@ -65,4 +65,5 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return f"No answer within {SECONDS:.0f} s."
     text = error.message if isinstance(error, DomainError) else str(error)
-    return f"{type(error).__name__}: {text}".replace("\n", " ")[:300]
+    # The words may be the server's own: whatever no column holds or no page shows becomes a blank.
+    return "".join(char if char.isprintable() else " " for char in f"{type(error).__name__}: {text}"[:300])

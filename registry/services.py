@@ -1,5 +1,6 @@
 """Writes to servers, credentials and groups: check permission, change, audit, return the object."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -22,7 +23,9 @@ MAX_COMMAND_WORDS: Final = 32
 MAX_CREDENTIAL: Final = 8_192
 FORBIDDEN_HEADERS: Final = frozenset(
     {"host", "content-length", "content-type", "transfer-encoding", "connection", "te", "upgrade", "accept", "cookie"}
+    | {"expect", "keep-alive", "trailer", "traceparent"}
 )
+_HEADER: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 @transaction.atomic
@@ -78,6 +81,8 @@ def change_server(
     server = lock(server)
     _require_owner(actor, server.owner, server.transport, "change servers")
     check_version(server, expected_version)
+    if server.status == Server.Status.RETIRED:
+        raise Conflict("The server is retired.")
     target = (url if url is not None else server.url, list(command) if command is not None else server.command)
     moved = target != (server.url, server.command)
     if moved:
@@ -86,6 +91,8 @@ def change_server(
         _check_target(*target, addresses)
         server.url, server.command = target
         server.status, server.status_reason = Server.Status.DRAFT, "Its target was changed."
+        # What the old target showed says nothing of the new one: it is looked at before it can be activated.
+        server.probe_ok, server.probed_at = None, None
         Credential.objects.filter(server=server).delete()
     server.name = server.name if name is None else name
     server.summary = server.summary if summary is None else summary
@@ -133,6 +140,7 @@ def set_credential(
 ) -> Credential:
     """Returns the sealed credential, in place of the one before. Only the gateway can open it, for this origin."""
     authority.require_keeper(actor, server.owner, "set credentials")
+    server = lock(server)
     header = _check_credential(server, kind, header, value)
     origin = check_url(server.url).origin
     prefix = {"bearer": b"Bearer ", "basic": b"Basic "}.get(kind, b"")
@@ -239,7 +247,7 @@ def _check_credential(server: Server, kind: str, header: str, value: Secret) -> 
     errors: dict[str, list[str]] = {}
     if server.transport != Server.Transport.HTTP:
         errors["server"] = ["A stdio server takes no header."]
-    if not header or not header.replace("-", "").isalnum() or header in FORBIDDEN_HEADERS or header.startswith("mcp-"):
+    if not _HEADER.fullmatch(header) or header in FORBIDDEN_HEADERS or header.startswith("mcp-"):
         errors["header"] = ["A header name that the gateway does not set itself."]
     text = value.reveal()
     if not 0 < len(text) <= MAX_CREDENTIAL or any(byte < 0x20 or byte == 0x7F for byte in text):

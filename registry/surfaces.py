@@ -36,9 +36,12 @@ def take_in_probe(*, server: Server, shown: Shown) -> Probe:
     """Returns the probe's record, after the tools' states were set by what the server showed.
 
     A tool whose definition differs from its pin leaves every surface in this very transaction; so does one that
-    vanished. Coming back unchanged, it is approved as before: the pin is the same.
+    vanished. Coming back unchanged, it is approved as before: the pin is the same. What a person rejected stays so.
     """
+    looked_at = (server.url, server.command)
     server = lock(server)
+    if (server.url, server.command) != looked_at:
+        shown = Shown(ok=False, error="Its target was changed while it was looked at.", duration_ms=shown.duration_ms)
     counts = _compare(server, shown) if shown.ok else {"added": 0, "changed": 0, "missing": 0}
     present = clock.now()
     server.probed_at, server.probe_ok = present, shown.ok
@@ -133,17 +136,19 @@ def classify_tool(
 def _compare(server: Server, shown: Shown) -> dict[str, int]:
     counts = {"added": 0, "changed": 0, "missing": 0}
     known = {tool.name: tool for tool in Tool.objects.select_for_update().filter(server=server)}
+    taken = {tool.exposed_name for tool in known.values()}
     listed = _acceptable(shown.tools)
     for name, definition in listed.items():
         if (tool := known.get(name)) is None:
-            counts["added"] += 1
-            _add(server, name, definition)
+            counts["added"] += _add(server, name, definition, taken)
         elif _see(tool, definition):
             counts["changed"] += 1
     for name, tool in known.items():
-        if name not in listed and tool.state != Tool.State.MISSING:
+        if name not in listed and tool.seen is not None:
             counts["missing"] += 1
-            tool.state, tool.seen, tool.seen_pin = Tool.State.MISSING, None, ""
+            # A rejection outlives the tool's absence: a server that hides a tool for once must not undo it.
+            tool.state = tool.state if tool.state == Tool.State.REJECTED else Tool.State.MISSING
+            tool.seen, tool.seen_pin = None, ""
             _save(tool, None, "vanished")
     return counts
 
@@ -158,19 +163,25 @@ def _acceptable(tools: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]
     return listed
 
 
-def _add(server: Server, name: str, definition: dict[str, Any]) -> None:
+def _add(server: Server, name: str, definition: dict[str, Any], taken: set[str]) -> bool:
+    """Keeps a new tool. Returns False for one that poses under the exposed name of another: it is left out."""
+    exposed = rules.exposed_name(server.slug, name)
+    if exposed in taken:
+        return False
+    taken.add(exposed)
     title, description = _described(definition)
     tool = Tool(
         server=server,
         owner=server.owner,
         name=name,
-        exposed_name=rules.exposed_name(server.slug, name),
+        exposed_name=exposed,
         title=title,
         description=description,
         effect=rules.claimed_effect(definition.get("annotations")),
     )
     _show(tool, definition)
     _save(tool, None, "first seen")
+    return True
 
 
 def _see(tool: Tool, definition: dict[str, Any]) -> bool:

@@ -214,3 +214,27 @@ def test_every_change_is_in_the_history_and_in_the_log(cast):
     assert reasons == ["Odd answers.", "described", "registered"]
     verbs = [row.verb for row in calls_visible([cast.team.pk], Filters(text="server:books"))]
     assert verbs == ["registry.server.quarantined", "registry.server.changed", "registry.server.registered"]
+
+
+def test_a_server_that_moved_is_looked_at_before_it_is_activated(cast):
+    server = register(cast.lead, cast.team)
+    take_in_probe(server=server, shown=Shown(ok=True, protocol="2026-07-28"))
+    moved = change_server(actor=cast.lead, server=server, url="http://127.0.0.1:9000/elsewhere", addresses=OPEN)
+    with pytest.raises(Conflict):
+        activate_server(actor=cast.lead, server=moved)
+    take_in_probe(server=moved, shown=Shown(ok=True, protocol="2026-07-28"))
+    assert activate_server(actor=cast.lead, server=moved).status == "active"
+
+
+def test_a_retired_server_does_not_come_back_by_moving(cast):
+    server = register(cast.lead, cast.team)
+    retire_server(actor=cast.lead, server=server, reason="It is over.")
+    with pytest.raises(Conflict):
+        change_server(actor=cast.lead, server=server, url="http://127.0.0.1:9000/elsewhere", addresses=OPEN)
+
+
+@pytest.mark.parametrize("header", ["x-schlüssel", "expect", "-", "x_key", "traceparent"])
+def test_a_header_that_no_request_could_carry_is_refused(cast, private, header):
+    server = register(cast.lead, cast.team)
+    with pytest.raises(Invalid):
+        seal(cast.lead, server, private, kind="header", header=header)

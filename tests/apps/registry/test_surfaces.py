@@ -8,7 +8,9 @@ from kernel.errors import Conflict, Forbidden, Invalid, PreconditionFailed
 from registry import queries
 from registry.addresses import AddressPolicy
 from registry.models import Probe, Server, Tool
-from registry.services import activate_server, register_server
+from registry.probe import _reason
+from registry.rules import exposed_name
+from registry.services import activate_server, change_server, register_server
 from registry.surfaces import Shown, approve_tool, classify_tool, reject_tool, take_in_probe
 from tenants.rules import Effect, Sensitivity
 from tests.actors import make_cast
@@ -235,3 +237,48 @@ def test_probes_are_kept_in_bounds(server):
     for _ in range(55):
         take_in_probe(server=server, shown=shown(definition()))
     assert Probe.objects.filter(server=server).count() == 50
+
+
+def test_a_server_that_hides_a_tool_for_once_does_not_undo_its_rejection(cast, server, echo):
+    activate_server(actor=cast.lead, server=server)
+    reject_tool(actor=cast.lead, tool=echo, reason="It lies.")
+    take_in_probe(server=server, shown=shown())
+    take_in_probe(server=server, shown=shown(definition()))
+    assert only(server).state == "rejected"
+    assert not served()
+
+
+def test_a_rejected_tool_that_vanished_cannot_be_approved_unseen(cast, server, echo):
+    pin = echo.seen_pin
+    reject_tool(actor=cast.lead, tool=echo, reason="It lies.")
+    take_in_probe(server=server, shown=shown())
+    with pytest.raises(Conflict):
+        approve(cast.lead, only(server), seen_pin=pin)
+
+
+def test_a_tool_that_takes_the_exposed_name_of_another_is_left_out_and_stops_no_probe(cast, server, echo):
+    activate_server(actor=cast.lead, server=server)
+    posing = exposed_name(server.slug, "read.me").partition("__")[2]
+    probe = take_in_probe(
+        server=server, shown=shown(definition("read.me"), definition(posing), definition(description="Changed."))
+    )
+    assert (probe.ok, probe.added, probe.changed) == (True, 1, 1)
+    assert not served(), "the change of another tool was taken in"
+    assert not Tool.objects.filter(name=posing).exists()
+
+
+def test_what_an_old_target_showed_is_not_taken_for_the_new_one(cast, server, echo):
+    before = Server.objects.get(pk=server.pk)
+    change_server(actor=cast.lead, server=server, url="http://127.0.0.1:9000/other", addresses=OPEN)
+    probe = take_in_probe(server=before, shown=shown(definition()))
+    assert not probe.ok
+    with pytest.raises(Conflict):
+        activate_server(actor=cast.lead, server=server)
+
+
+def test_a_failure_is_kept_whatever_the_server_says_of_it(cast, server):
+    take_in_probe(server=server, shown=shown())
+    said = _reason(ValueError("no\x00thing\u202e \ud800 here"))
+    take_in_probe(server=server, shown=Shown(ok=False, error=said))
+    server.refresh_from_db()
+    assert server.probe_ok is False
