@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -57,7 +57,11 @@ def cpu_seconds(pid: int) -> float:
 def database_cpu_seconds(config: Config) -> float:
     """Returns the CPU time of all PostgreSQL processes of the installation that run now."""
     postmaster = int((config.data / "postgres" / "postmaster.pid").read_text(encoding="ascii").splitlines()[0])
-    return sum(cpu_seconds(child.pid) for child in psutil.Process(postmaster).children())
+    spent = 0.0
+    for child in psutil.Process(postmaster).children():
+        with suppress(psutil.NoSuchProcess):  # the connection that we counted rows with may end at this moment
+            spent += cpu_seconds(child.pid)
+    return spent
 
 
 @contextmanager
