@@ -50,7 +50,10 @@ def _check_keys(body: bytes, value: Any) -> None:
 
 
 def _loads_exactly(body: bytes) -> Any:
-    return json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+    value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+    # What cannot be written again, as half a character or a number beyond all numbers, cannot be recorded or sent.
+    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

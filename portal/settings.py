@@ -109,6 +109,14 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Holds the counters that slow down guessing. The default of 300 entries would let strangers push them out.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
+
 # --- people and sign-in ---------------------------------------------------------------------------------------------
 
 # How the registry, which stands below, reaches a server: through the gateway.

@@ -2,7 +2,7 @@
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 
 
 class ClosedAccounts(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
@@ -19,3 +19,8 @@ class KnownPeopleOnly(DefaultSocialAccountAdapter):  # type: ignore[misc]  # all
     def is_open_for_signup(self, request: HttpRequest, sociallogin: object) -> bool:
         """Returns False: an unknown address does not become a person."""
         return False
+
+
+def closed(request: HttpRequest) -> HttpResponse:
+    """Stands where the library lets people change their own address or link another account: nobody does."""
+    raise Http404("People are added and changed by an administrator.")

@@ -8,6 +8,8 @@ REST_FRAMEWORK: dict[str, object] = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "portal.rest.parsers.AlwaysJSON",
     "DEFAULT_THROTTLE_CLASSES": ["portal.rest.throttling.PrincipalThrottle"],
     "DEFAULT_THROTTLE_RATES": {"principal": "1200/min", "heavy": "12/min"},
+    # The server has put the caller's address right already; the header itself says whatever a stranger wants.
+    "NUM_PROXIES": 0,
     "DEFAULT_SCHEMA_CLASS": "portal.rest.schema.OperationSchema",
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "portal.rest.problems.answer_problem",

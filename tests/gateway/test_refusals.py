@@ -37,6 +37,20 @@ BODIES = {
     "not utf-8": (b'{"jsonrpc":"2.0","id":1,"method":"\xff"}', 400, -32700, "json_invalid"),
     "NaN": (b'{"jsonrpc":"2.0","id":NaN,"method":"x"}', 400, -32700, "json_invalid"),
     "lone surrogate": (b'{"jsonrpc":"2.0","id":"\\ud800","method":"x"}', 400, -32700, "json_invalid"),
+    "lone surrogate beside a long number": (
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"\\ud800","arguments":{"a":%s}}}'
+        % (b"1" * 30),
+        400,
+        -32700,
+        "json_invalid",
+    ),
+    "infinite number beside a long number": (
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{"a":[1e999,%s]}}}'
+        % (b"1" * 30),
+        400,
+        -32700,
+        "json_invalid",
+    ),
     "endless number": (b'{"jsonrpc":"2.0","id":' + b"9" * 9000 + b',"method":"x"}', 400, -32700, "json_invalid"),
     "duplicate key": (body_of()[:-1] + b', "id": 2}', 400, -32700, "json_duplicate_key"),
     "duplicate key deep inside": (
