@@ -1,17 +1,17 @@
 """The way of a probe: what a server says of itself, asked with its credential, by whoever keeps the registry.
 
 A probe names neither person nor agent, so it may look and nothing else: only the methods below pass, and its token is
-of another kind than an agent's, for one server, for a minute. Messages go through as the official SDK wrote them.
+of another kind than an agent's, for one server, for a minute. A message is read strictly and written anew, so that the
+server cannot read another method in it than the one that was looked at here.
 """
 
 import time
 from collections.abc import Mapping
 from typing import Final
 
-import orjson
-
 from gateway.authn import verify_probe
 from gateway.flow import Parts
+from gateway.rewrite import read_json, write_json
 from gateway.snapshot import Server
 from gateway.upstream import target_of
 from gateway.wire import Receive, Refusal, Reply, read_body
@@ -21,7 +21,8 @@ PREFIX: Final = "/-/upstream/"
 METHODS: Final = frozenset(
     {"server/discover", "initialize", "notifications/initialized", "ping", "tools/list", "notifications/cancelled"}
 )
-_SENT: Final = (b"mcp-protocol-version", b"mcp-method", b"mcp-name", b"mcp-session-id")
+_MEMBERS: Final = frozenset({"jsonrpc", "id", "method", "params"})
+_SENT: Final = (b"mcp-protocol-version", b"mcp-method", b"mcp-session-id")
 _RETURNED: Final = frozenset({b"content-type", b"mcp-session-id"})
 _SECONDS: Final = 20.0
 
@@ -32,11 +33,11 @@ async def answer_probe(
     """Returns the server's own answer without any injected secret. Raises `Unauthenticated` for any other token."""
     verify_probe(parts.verifier, headers.get(b"authorization"), audience, time.time())
     body = await read_body(headers, receive, parts.limits.body_bytes)
-    _check_method(body)
+    message = _read_look(body, headers, parts.limits.depth)
     server = parts.keeper.current().registry.known.get(uid)
     if server is None:
         raise NotFound("There is no such server.", code="server_unknown")
-    return await _pass_on(parts, server, headers, body)
+    return await _pass_on(parts, server, headers, message)
 
 
 async def _pass_on(parts: Parts, server: Server, headers: Mapping[bytes, bytes], body: bytes) -> Reply:
@@ -57,10 +58,16 @@ async def _pass_on(parts: Parts, server: Server, headers: Mapping[bytes, bytes],
     return Reply(reply.status, clean, kept)
 
 
-def _check_method(body: bytes) -> None:
-    try:
-        message = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise Refusal("The body is not valid JSON.", code="json_invalid") from None
-    if not isinstance(message, dict) or message.get("method") not in METHODS:
+def _read_look(body: bytes, headers: Mapping[bytes, bytes], depth: int) -> bytes:
+    """Returns the one message, written anew. A member of another spelling would be a second method to some readers."""
+    message, exact = read_json(body, depth=depth)
+    if not isinstance(message, dict) or message.keys() - _MEMBERS:
+        raise Refusal("A probe is one JSON-RPC message and nothing beside it.", code="message_malformed")
+    method = message.get("method")
+    if (
+        not isinstance(method, str)
+        or method not in METHODS
+        or headers.get(b"mcp-method", method.encode()) != method.encode()
+    ):
         raise Refusal("A probe only looks.", status=403, code="probe_method")
+    return write_json(message, exact=exact)
