@@ -128,3 +128,37 @@ def test_the_pages_work_without_any_script(visit):
     expect(page.locator("#results tbody tr")).to_have_count(1)
     page.get_by_role("link", name="Accounts ledger").click()
     expect(page.get_by_role("heading", name="Accounts ledger")).to_be_visible()
+
+
+def test_a_record_is_verified_without_any_script(visit):
+    page = visit("lead", java_script_enabled=False).open("/audit/?kind=intent")
+    page.locator("a.open").first.click()
+    page.get_by_role("button", name="Verify").click()
+    expect(page.get_by_text("The record is in the log.")).to_be_visible()
+    expect(page.get_by_role("heading", name="accounts/balance")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+
+
+def test_a_key_is_made_and_revoked(visit):
+    page = visit("lead").open("/")
+    page.get_by_role("button", name="Lead: settings and sign out").click()
+    page.get_by_role("link", name="API keys").click()
+    page.get_by_label("Name").fill("nightly report")
+    page.get_by_role("button", name="Make the key").click()
+    expect(page.locator("#key-text")).to_have_text(re.compile(r"^hanse_[\w-]{20,}$"))
+    page.goto("/me/keys/")
+    expect(page.locator("#key-text")).to_have_count(0)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Revoke nightly report").click()
+    expect(page.get_by_text("The key nightly report is revoked")).to_be_visible()
+
+
+def test_a_team_is_made_and_joins_a_domain(visit):
+    page = visit("admin").open("/tenants/new/")
+    page.get_by_label("Name", exact=True).fill("Atlas")
+    page.get_by_label("Short name").fill("atlas")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("heading", name="Atlas")).to_be_visible()
+    page.get_by_label("Domain to join").select_option(label="Payments")
+    page.get_by_role("button", name="Join").click()
+    expect(page.get_by_text("Atlas is in Payments now")).to_be_visible()
