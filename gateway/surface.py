@@ -151,7 +151,7 @@ def find_surface(snapshot: Snapshot, grant: Grant, team: Team, server: str, limi
         caller = find_caller(snapshot, grant, team, server)
         if caller.person is None or caller.agent is None or caller.delegation is None:
             return None
-        if len(snapshot.surfaces) >= limits.surfaces_cached:
+        while len(snapshot.surfaces) >= limits.surfaces_cached:
             del snapshot.surfaces[next(iter(snapshot.surfaces))]
         found = snapshot.surfaces[key] = _build(snapshot, caller, now, limits)
     return found
@@ -165,6 +165,8 @@ def _build(snapshot: Snapshot, caller: Caller, now: float, limits: Limits) -> Su
 
 def _known(snapshot: Snapshot, caller: Caller) -> Mapping[str, Tool]:
     """All callers at one address share this: it holds what could be named there, not what is allowed."""
+    if caller.server and caller.server not in snapshot.registry.servers:
+        return {}  # nothing is kept for a name that any caller can make up
     key = ("known", caller.team.id, caller.server)
     found: Mapping[str, Tool] | None = snapshot.surfaces.get(key)
     if found is None:

@@ -142,6 +142,8 @@ def _against_delegation(
     steps = 0
     while link is not None:
         yield from _against_link(link, tool, context, "delegation" if steps == 0 else "parent")
+        if link.person != person.id and steps:
+            yield "parent.of_others"
         link, steps = link.parent, steps + 1
         if steps > MAX_DEPTH + 1:
             yield "delegation.too_deep"

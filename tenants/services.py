@@ -128,12 +128,14 @@ def set_person_active(*, actor: Principal, person: Person, active: bool, expecte
         raise Forbidden(
             "Nobody switches themselves off.", missing="another platform admin", given_by="a platform admin"
         )
+    platform = Tenant.objects.get(tier=Tier.PLATFORM)
+    if not active:
+        _require_another_admin(platform, person)
     person = lock(person)
     check_version(person, expected_version)
     person.is_active = active
     person.version += 1
     person.save(update_fields=["is_active", "version"])
-    platform = Tenant.objects.get(tier=Tier.PLATFORM)
     _record(actor, platform, verbs.PERSON_CHANGED, str(person.uid), active=active)
     return person
 
@@ -163,11 +165,20 @@ def take_role(*, actor: Principal, person: Person, tenant: Tenant, role: Role) -
     if actor.person is None or actor.person != person:
         authority.require_keeper(actor, tenant, "take roles away")
     held = Membership.objects.filter(tenant=tenant, role=role)
-    if role == Role.PLATFORM_ADMIN and held.count() == 1 and held.filter(person=person).exists():
-        raise Conflict("The last platform admin stays.")
+    if role == Role.PLATFORM_ADMIN:
+        _require_another_admin(tenant, person)
     deleted, _ = held.filter(person=person).delete()
     if deleted:
         _record(actor, tenant, verbs.ROLE_TAKEN, str(person.uid), role=role)
+
+
+def _require_another_admin(platform: Tenant, person: Person) -> None:
+    """Raises unless somebody else could still sign in as platform admin. Two who leave at once wait for one another."""
+    lock(platform)
+    held = Membership.objects.filter(tenant=platform, role=Role.PLATFORM_ADMIN)
+    others = held.exclude(person=person).filter(person__is_active=True)
+    if held.filter(person=person).exists() and not others.exists():
+        raise Conflict("The last platform admin stays.")
 
 
 def _record(actor: Principal, tenant: Tenant, verb: str, target: str, **facts: object) -> None:

@@ -82,6 +82,8 @@ def narrow_delegation(
     effect = delegation.effect_ceiling if effect_ceiling is None else effect_ceiling
     sensitivity = delegation.sensitivity_ceiling if sensitivity_ceiling is None else sensitivity_ceiling
     until = not_after or delegation.not_after
+    if until <= clock.now() and until != delegation.not_after:
+        raise Invalid("That is over already.", errors={"not_after": ["Revoke it to end it now."]})
     _check_shrinks(delegation, groups, int(effect), int(sensitivity), until)
     delegation.tool_groups, delegation.effect_ceiling = groups, effect
     delegation.sensitivity_ceiling, delegation.not_after = sensitivity, until

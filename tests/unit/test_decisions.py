@@ -182,3 +182,9 @@ def test_a_chain_that_never_ends_is_refused_in_time():
 @pytest.mark.parametrize(("now", "allowed"), [(-1, False), (0, True), (99.9, True), (100, False), (101, False)])
 def test_a_delegation_holds_from_its_first_moment_to_before_its_last(now, allowed):
     assert decide(PERSON, AGENT, LINK, TOOL, replace(HERE, now=now)).allow is allowed
+
+
+def test_a_parent_of_somebody_else_carries_nothing():
+    above = replace(LINK, person=PERSON.id + 1)
+    decision = decide(PERSON, AGENT, replace(LINK, parent=above, depth=1), TOOL, HERE)
+    assert decision.reasons == ("parent.of_others",)

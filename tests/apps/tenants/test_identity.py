@@ -88,6 +88,13 @@ def test_the_last_platform_admin_stays(cast):
         take_role(actor=cast.admin, person=cast.admin.person, tenant=cast.platform, role=Role.PLATFORM_ADMIN)
 
 
+def test_who_is_switched_off_is_no_other_platform_admin(cast):
+    give_role(actor=cast.admin, person=cast.lead.person, tenant=cast.platform, role=Role.PLATFORM_ADMIN)
+    set_person_active(actor=cast.admin, person=cast.lead.person, active=False)
+    with pytest.raises(Conflict):
+        take_role(actor=cast.admin, person=cast.admin.person, tenant=cast.platform, role=Role.PLATFORM_ADMIN)
+
+
 def test_a_person_can_always_leave(cast):
     take_role(actor=cast.member, person=cast.member.person, tenant=cast.team, role=Role.MEMBER)
     assert not principal_of(cast.member.person).access.sees(cast.team.pk)
@@ -193,6 +200,13 @@ def test_a_delegation_only_shrinks(cast):
             narrow_delegation(actor=cast.lead, delegation=row, **growth)
     narrowed = narrow_delegation(actor=cast.lead, delegation=row, tool_groups=["a"], effect_ceiling=Effect.READ)
     assert (narrowed.tool_groups, narrowed.effect_ceiling, narrowed.version) == (["a"], Effect.READ, 2)
+
+
+def test_an_end_in_the_past_is_refused_and_not_an_accident(cast):
+    row = make_delegation(cast.lead, cast.agent)
+    for long_ago in (row.not_before - timedelta(days=1), clock.now() - timedelta(microseconds=1)):
+        with pytest.raises(Invalid):
+            narrow_delegation(actor=principal_of(row.person), delegation=row, not_after=long_ago)
 
 
 def test_a_child_is_within_its_parent_and_not_too_deep(cast):
