@@ -38,19 +38,28 @@ class Appender:
         try:
             await connection.execute("SET synchronous_commit = on")
             await connection.execute(_PREPARE)
-            made = cls(connection, on_lost)
-            await made.append(b"[]")
         except BaseException:
             await connection.close()
+            raise
+        made = cls(connection, on_lost)
+        try:
+            await made.append(b"[]")
+        except BaseException:
+            await made.close()
             raise
         return made
 
     async def append(self, rows: bytes) -> None:
         """Returns after the COMMIT of these rows, a JSON array. Raises `psycopg.Error` when there was none."""
-        self._done, self._result = self._loop.create_future(), None
-        self._pg.send_query_prepared(_NAME, [rows])
-        self._flush()
-        await self._done
+        done = self._loop.create_future()
+        self._done, self._result = done, None
+        try:
+            self._pg.send_query_prepared(_NAME, [rows])
+            self._flush()
+        except BaseException:
+            self._done = None  # nobody waits for it, so it must not be told of the loss
+            raise
+        await done
 
     async def close(self) -> None:
         """Closes the connection; whoever still waits gets an error."""

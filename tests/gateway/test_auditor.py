@@ -1,11 +1,13 @@
 """The group commit on a real database: who waits for what, and that one bad row harms nobody else."""
 
 import asyncio
+import gc
 
 import psycopg
 import pytest
 
 from audit import records
+from gateway.appender import Appender
 from gateway.auditor import Auditor
 from gateway.wire import Limits
 from kernel.errors import Unavailable
@@ -97,3 +99,21 @@ def test_without_a_database_nothing_is_accepted(log):
         await auditor.stop()
 
     asyncio.run(main())
+
+
+def test_a_loss_that_nobody_waits_for_is_told_to_nobody(gateway_database):
+    """The statement cannot even be sent: its caller has that error, and no second one is left behind."""
+
+    async def run() -> list[str]:
+        left: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: left.append(context["message"]))
+        appender = await Appender.connect(gateway_database("gateway"), lambda: None)
+        appender._pg.finish()
+        with pytest.raises(psycopg.Error):
+            await appender.append(b"[]")
+        await appender.close()
+        del appender
+        gc.collect()
+        return left
+
+    assert asyncio.run(run()) == []
