@@ -11,6 +11,7 @@ from django.utils.html import format_html
 
 from kernel.clock import now
 from portal.parts import charts, diff, estate, marks, moments, navigation
+from portal.parts.reasons import remedy_of, words_of
 
 register = template.Library()
 
@@ -69,6 +70,18 @@ def at(mapping: Mapping[Any, Any], key: object) -> Any:
 def humanly(word: object) -> str:
     """Returns a stored word as people write it: `team_lead` as `Team lead`."""
     return str(word).replace("_", " ").replace(".", " ").capitalize()
+
+
+@register.filter
+def because(reason: object) -> str:
+    """Returns a reason of the log in a few words: `agent.profile_effect` as `Profile too narrow`."""
+    return words_of(str(reason))
+
+
+@register.filter
+def remedy(reason: object) -> str:
+    """Returns who can change what stood against a call."""
+    return remedy_of(str(reason))
 
 
 @register.filter

@@ -268,7 +268,8 @@ def test_a_record_shows_both_identities_and_why(browse):
     text = client.get(reverse("record", args=[event.uid])).content.decode()
     assert "Lead" in text
     assert "builder-bot" in text
-    assert "Delegation effect ceiling" in text
+    assert "Delegation with a lower effect" in text
+    assert "can delegate anew" in text
     leaf = client.get(reverse("record_download", args=[event.uid, "leaf"]))
     assert leaf.content.decode() == event.leaf
     assert client.get(reverse("record_download", args=[event.uid, "proof"])).status_code == 409  # not sequenced yet
