@@ -16,10 +16,12 @@ from registry.models import Credential, Server, Tool, ToolGroup
 from tenants import authority
 from tenants.models import Tenant
 from tenants.principals import Principal
-from tenants.services import require_slug
+from tenants.services import require_reason, require_slug
 from tenants.versions import check_version, lock
 
 MAX_COMMAND_WORDS: Final = 32
+MAX_WORD: Final = 500
+"""How long an address, and each word of a command, can be kept."""
 MAX_CREDENTIAL: Final = 8_192
 FORBIDDEN_HEADERS: Final = frozenset(
     {"host", "content-length", "content-type", "transfer-encoding", "connection", "te", "upgrade", "accept", "cookie"}
@@ -232,14 +234,19 @@ def _require_owner(actor: Principal, owner: Tenant, transport: str, act: str) ->
 def _check_target(url: str, command: Sequence[str], addresses: AddressPolicy) -> None:
     if url:
         parsed = check_url(url)
+        if len(url) > MAX_WORD:
+            raise Invalid("The URL is too long.", errors={"url": [f"At most {MAX_WORD} characters."]})
         try:
             resolve(parsed.host, parsed.port, addresses)
         except Unavailable as error:
             raise Invalid("The URL leads nowhere.", errors={"url": [error.message]}) from error
-    elif len(command) > MAX_COMMAND_WORDS or any(not word or "\0" in word for word in command):
-        raise Invalid(
-            "The command cannot be run.", errors={"command": [f"1 to {MAX_COMMAND_WORDS} words, none of them empty."]}
-        )
+    elif len(command) > MAX_COMMAND_WORDS or not all(map(_is_word, command)):
+        sentence = f"1 to {MAX_COMMAND_WORDS} words of 1 to {MAX_WORD} characters."
+        raise Invalid("The command cannot be run.", errors={"command": [sentence]})
+
+
+def _is_word(text: str) -> bool:
+    return 0 < len(text) <= MAX_WORD and "\0" not in text
 
 
 def _check_credential(server: Server, kind: str, header: str, value: Secret) -> str:
@@ -265,8 +272,7 @@ def _check_same_owner(owner: Tenant, tools: Sequence[Tool]) -> None:
 def _withdraw(
     actor: Principal, server: Server, status: str, reason: str, verb: str, expected_version: int | None
 ) -> Server:
-    if not reason.strip():
-        raise Invalid("Say why.", errors={"reason": ["A reason is required."]})
+    require_reason(reason)
     server = lock(server)
     check_version(server, expected_version)
     return _set_status(actor, server, status, reason, verb)

@@ -14,6 +14,7 @@ from registry.models import Probe, Server, Tool, ToolGroup
 from tenants import authority
 from tenants.principals import Principal
 from tenants.rules import Effect, Sensitivity
+from tenants.services import require_reason
 from tenants.versions import check_version, lock
 
 KEPT_PROBES: Final = 50
@@ -103,8 +104,7 @@ def approve_tool(
 def reject_tool(*, actor: Principal, tool: Tool, reason: str, expected_version: int | None = None) -> Tool:
     """Returns the tool rejected: hidden until somebody approves it."""
     authority.require_keeper(actor, tool.owner, "reject tools")
-    if not reason.strip():
-        raise Invalid("Say why.", errors={"reason": ["A reason is required."]})
+    require_reason(reason)
     tool = lock(tool)
     check_version(tool, expected_version)
     tool.state = Tool.State.REJECTED

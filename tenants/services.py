@@ -1,5 +1,7 @@
 """Writes to tenants, people and roles: check permission, change, audit, return the object."""
 
+from typing import Final
+
 from django.db import IntegrityError, transaction
 
 from audit.services import open_stream, record
@@ -11,12 +13,22 @@ from tenants.principals import Principal
 from tenants.rules import ROLES_OF_TIER, Role, Sensitivity, Tier, role_fits
 from tenants.versions import check_version, lock
 
+MAX_REASON: Final = 200
+
 
 def require_slug(slug: str, field: str = "slug") -> None:
     """Raises unless the text can stand in a URL and in a tool name."""
     if not is_slug(slug):
         sentence = "Use 1 to 48 of a-z, 0-9 and hyphens, beginning and ending with a letter or digit."
         raise Invalid("The name cannot be used.", errors={field: [sentence]})
+
+
+def require_reason(reason: str) -> None:
+    """Raises unless there is a reason that fits where it is kept."""
+    if not reason.strip():
+        raise Invalid("Say why.", errors={"reason": ["A reason is required."]})
+    if len(reason) > MAX_REASON or "\0" in reason:
+        raise Invalid("Say it shorter.", errors={"reason": [f"At most {MAX_REASON} characters of text."]})
 
 
 @transaction.atomic

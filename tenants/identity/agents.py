@@ -8,7 +8,7 @@ from tenants import authority, verbs
 from tenants.models import Agent, Membership, Person, Tenant
 from tenants.principals import Principal
 from tenants.rules import MAX_RISK, Profile, Tier
-from tenants.services import require_slug
+from tenants.services import require_reason, require_slug
 from tenants.versions import check_version, lock
 
 
@@ -66,8 +66,7 @@ def change_agent(
 def suspend_agent(*, actor: Principal, agent: Agent, reason: str, expected_version: int | None = None) -> Agent:
     """Returns the agent suspended: every call of it is refused from now on."""
     authority.require_agent_keeper(actor, agent, "suspend this agent")
-    if not reason.strip():
-        raise Invalid("Say why.", errors={"reason": ["A reason is required."]})
+    require_reason(reason)
     return _set_status(actor, agent, "suspended", reason, expected_version)
 
 

@@ -12,6 +12,7 @@ from tenants import authority, verbs
 from tenants.models import Agent, Delegation, Tenant
 from tenants.principals import Principal
 from tenants.rules import MAX_DELEGATION_DAYS, MAX_DEPTH, Effect, Sensitivity, role_effect
+from tenants.services import require_reason
 from tenants.versions import check_version, lock
 
 
@@ -101,6 +102,8 @@ def revoke_delegation(
     authority.require_ender(actor, delegation, "revoke")
     delegation = lock(delegation)
     check_version(delegation, expected_version)
+    if reason:
+        require_reason(reason)
     if delegation.revoked_at is None:
         delegation.revoked_at, delegation.revoked_by = clock.now(), actor.person
         delegation.revoked_reason = reason

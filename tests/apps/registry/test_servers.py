@@ -238,3 +238,18 @@ def test_a_header_that_no_request_could_carry_is_refused(cast, private, header):
     server = register(cast.lead, cast.team)
     with pytest.raises(Invalid):
         seal(cast.lead, server, private, kind="header", header=header)
+
+
+@pytest.mark.parametrize(
+    "over", [{"url": URL + "x" * 500}, {"url": "", "command": ["x" * 501]}, {"url": "", "command": ["a\0b"]}]
+)
+def test_a_target_that_cannot_be_kept_is_refused_and_not_an_accident(cast, over):
+    with pytest.raises(Invalid):
+        register(cast.admin, cast.team, **over)
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "x" * 201, "a\0b"])
+def test_a_reason_is_said_and_fits(cast, reason):
+    server = register(cast.lead, cast.team)
+    with pytest.raises(Invalid):
+        quarantine_server(actor=cast.lead, server=server, reason=reason)
