@@ -241,11 +241,14 @@ class Gateway:
 
     def _challenge(self, error: Unauthenticated, path: str) -> Reply:
         """RFC 6750 and 9728: where to learn how to get a token; `error` only for those who showed one."""
-        words = [f'resource_metadata="{self._settings.base_url}{_METADATA}{path}"']
+        # Any other path is a stranger's own words, which belong into no header.
+        known = path.startswith("/mcp/")
+        words = [f'resource_metadata="{self._settings.base_url}{_METADATA}{path}"'] if known else []
         if error.error_code != "token_missing":
             words = ['error="invalid_token"', f'error_description="{error.message}"', *words]
         reply = render_error(error, None)
-        return Reply(401, reply.body, (*reply.headers, (b"www-authenticate", f"Bearer {', '.join(words)}".encode())))
+        challenge = f"Bearer {', '.join(words)}".strip().encode()
+        return Reply(401, reply.body, (*reply.headers, (b"www-authenticate", challenge)))
 
 
 def _calm_collector() -> None:

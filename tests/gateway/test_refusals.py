@@ -281,3 +281,12 @@ def test_discovery_says_what_is_spoken(client):
     assert got.result["supportedVersions"] == [VERSION]
     assert got.result["resultType"] == "complete"
     assert got.result["cacheScope"] == "private"
+
+
+@pytest.mark.parametrize("words", ["%0d%0aX-Evil:%20yes", "%22,%20evil=%22", "%00", "%C3%A4"])
+def test_a_stranger_s_words_stand_in_no_header(client, words):
+    client.token = None
+    got = client.send(b"{}", client.headers(), path=f"/-/upstream/{words}")
+    assert got.status == 401
+    assert got.headers["www-authenticate"] == "Bearer"
+    assert "x-evil" not in got.headers
