@@ -56,7 +56,16 @@ def create(request: HttpRequest) -> HttpResponse:
     form = TenantForm(request.POST or None, initial={"tier": request.GET.get("tier", "")})
 
     def act(data: dict[str, str]) -> Tenant:
-        return services.create_tenant(actor=principal, **(data | {"tier": Tier(data["tier"])}))
+        return services.create_tenant(
+            actor=principal,
+            tier=Tier(data["tier"]),
+            slug=data["slug"],
+            name=data["name"],
+            concern=data["concern"],
+            region=data["region"],
+            origin=data["origin"],
+            summary=data["summary"],
+        )
 
     if request.method == "POST" and (node := submit(form, act)) is not None:
         messages.success(request, f"{node.name} is there. Give somebody a role in it.")

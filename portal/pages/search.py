@@ -40,6 +40,7 @@ ACTIONS = (
     ("Register an agent", "agent", "agent_new"),
     ("Delegations", "delegation", "delegations"),
     ("People", "person", "people"),
+    ("API keys", "key", "keys"),
     ("Style guide", "info", "styleguide"),
 )
 

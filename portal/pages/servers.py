@@ -7,7 +7,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
@@ -79,10 +79,10 @@ class ServerEditForm(forms.Form):
     moved = forms.BooleanField(label="Yes, change the target", required=False)
     version = forms.IntegerField(widget=forms.HiddenInput)
 
-    def __init__(self, server: Server, *args: object, **kwargs: object) -> None:
+    def __init__(self, server: Server, data: QueryDict | None) -> None:
         target = {"url": server.url, "command": "\n".join(server.command)}
         present = {"name": server.name, "summary": server.summary, "version": server.version, **target}
-        super().__init__(*args, initial=present, **kwargs)  # type: ignore[arg-type]
+        super().__init__(data, initial=present)
         self.target = (server.url, server.command)
         del self.fields["command" if server.url else "url"]
         if server.credential_set:  # type: ignore[attr-defined]

@@ -2,12 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from audit.models import Event
+from portal.config import Oidc
 from registry.models import Credential, Server, Tool
 from tenants.models import Agent, Delegation, Membership, Person
 
@@ -290,6 +292,13 @@ def test_the_theme_comes_with_the_page(browse):
     assert 'data-theme="dark"' in client.get("/").content.decode()
     client.cookies["theme"] = '"><script>'
     assert "data-theme" not in client.get("/").content.decode().split("<head>")[0]
+
+
+def test_a_form_may_lead_to_the_identity_provider(db, settings, installation):
+    provider = Oidc(name="SSO", client_id="hanse", server_url="https://id.example.com/realm", client_secret="")
+    settings.HANSE = replace(installation, oidc=provider)
+    policy = Client().get("/accounts/login/")["Content-Security-Policy"]
+    assert policy.endswith("form-action 'self' https://id.example.com")
 
 
 @pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/password/reset/", "/accounts/password/reset/done/"])
