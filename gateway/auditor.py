@@ -80,7 +80,7 @@ class Auditor:
                 await self._connect()
                 attempt = 0
                 await self._write_forever()
-            except (psycopg.Error, OSError, TimeoutError):
+            except Exception:  # noqa: BLE001 - a writer that ended for good would let calls wait for ever
                 self.failures += 1
                 await self._disconnect()
                 self._fail(self._waiting)

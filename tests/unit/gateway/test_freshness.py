@@ -1,5 +1,6 @@
 """What is known is only used while it is fresh: policy, tokens, keys."""
 
+import asyncio
 import json
 import time
 
@@ -121,3 +122,25 @@ def test_a_grant_and_its_settings_never_show_a_token(verifier, signing):
     token = bearer(signing, 1000)
     grant = verifier.verify(token, 1000)
     assert token.decode().split(".")[2] not in repr((grant, verifier._known))
+
+
+def test_a_row_that_cannot_be_read_stops_the_reading_for_now_and_not_for_good(keeper, monkeypatch):
+    part, reads = keeper._parts["tenants"], []
+
+    def read(_part, _dsn):
+        reads.append(1)
+        if len(reads) == 1:
+            raise ValueError("nobody foresaw this")
+        return Tenants(2, {}, {}, {}, {})
+
+    monkeypatch.setattr(type(part), "read", read)
+
+    async def refresh() -> None:
+        part.mark()
+        task = asyncio.create_task(keeper._refresh(part))
+        async with asyncio.timeout(10), keeper._swapped:
+            await keeper._swapped.wait_for(lambda: part.value is not None)
+        task.cancel()
+
+    asyncio.run(refresh())
+    assert (len(reads), keeper.failures) == (2, 1)
