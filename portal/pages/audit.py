@@ -33,6 +33,7 @@ SPANS: Final = {
 DECISIONS: Final = [("allow", "Allowed"), ("deny", "Denied")]
 RESULTS: Final = [("ok", "Ok"), ("error", "Error"), ("timeout", "Timeout"), ("unknown", "Unknown")]
 KINDS: Final = [("intent", "Calls"), ("denied", "Refused calls"), ("change", "Changes")]
+BIGINT_DIGITS: Final = 19
 ANSWERS: Final = (Kind.OUTCOME, Kind.UNKNOWN)
 
 
@@ -46,7 +47,10 @@ def explorer(request: HttpRequest) -> HttpResponse:
         return lists.exported(rows, _columns(*_names(rows)), name="audit", wanted=wanted)
     before = request.GET.get("after", "")
     rows = queries.calls_visible(
-        scopes, filters, before=int(before) if before.isdecimal() else None, limit=lists.PAGE + 1
+        scopes,
+        filters,
+        before=int(before) if before.isdecimal() and len(before) < BIGINT_DIGITS else None,
+        limit=lists.PAGE + 1,
     )
     people, agents = _names(rows)
     context = {

@@ -10,6 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+from django.core.exceptions import ValidationError
 from django.db.models import Expression, F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.utils.dateparse import parse_datetime
@@ -17,6 +18,7 @@ from django.utils.dateparse import parse_datetime
 from kernel.errors import Invalid
 
 PAGE: Final = 50
+MAX_CURSOR: Final = 1_000
 EXPORT: Final = 10_000
 """Rows of one export. The answer says so in a header when there were more."""
 
@@ -227,11 +229,20 @@ def _after(rows: QuerySet[Any], cursor: str, order: tuple[Sort, bool] | None) ->
     if not cursor:
         return rows
     try:
-        key, last, is_moment = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        value, last = (parse_datetime(key) if is_moment else key), int(last)
-    except (ValueError, TypeError) as error:
+        value, last = _read(cursor)
+        if order is None:
+            return rows.filter(pk__lt=last)
+        side = "lt" if order[1] else "gt"
+        return rows.filter(Q(**{f"sort_key__{side}": value}) | Q(sort_key=value, **{f"pk__{side}": last}))
+    except (ValueError, TypeError, OverflowError, ValidationError) as error:
         raise Invalid("This page of the list cannot be found again. Start at its first page.") from error
-    if order is None:
-        return rows.filter(pk__lt=last)
-    side = "lt" if order[1] else "gt"
-    return rows.filter(Q(**{f"sort_key__{side}": value}) | Q(sort_key=value, **{f"pk__{side}": last}))
+
+
+def _read(cursor: str) -> tuple[object, int]:
+    """Returns the key and the id of the last row that was shown. Anybody can write a cursor, so nothing is believed."""
+    if len(cursor) > MAX_CURSOR:
+        raise ValueError("too long")
+    key, last, is_moment = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    if not isinstance(key, str | int) or b"\0" in str(key).encode():  # half a surrogate pair cannot be encoded either
+        raise TypeError("no key of a row")
+    return (parse_datetime(str(key)) if is_moment else key), int(last)

@@ -51,6 +51,7 @@ def screen(*methods: str) -> Callable[[View], View]:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
             try:
+                _require_storable(request)
                 response = view(request, *args, **kwargs)
             except errors.DomainError as error:
                 response = error_page(request, error)
@@ -60,6 +61,13 @@ def screen(*methods: str) -> Callable[[View], View]:
         return never_cache(require_http_methods(methods or ("GET", "HEAD"))(call))
 
     return wrap
+
+
+def _require_storable(request: HttpRequest) -> None:
+    """Raises when a text of the request holds the one character that PostgreSQL cannot even compare."""
+    fields = [*request.GET.lists(), *request.POST.lists()]
+    if any("\0" in text for text in (request.path, *(value for _, values in fields for value in values))):
+        raise errors.Invalid("The request holds a character that cannot stand in any text.")
 
 
 def principal_of(request: HttpRequest) -> Principal:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import urlsafe_b64encode
 from dataclasses import replace
 
 import pytest
@@ -99,6 +100,42 @@ def test_a_cursor_walks_the_whole_list_once(browse, cast, monkeypatch):
         url = "/catalog/" + following[1].replace("&amp;", "&") if following else ""
     assert seen == ["Pipeline", "Desk", "Accounts ledger"]
     assert client.get("/catalog/?after=nonsense").status_code == 422
+
+
+def cursor(*parts: object) -> str:
+    return "after=" + urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+BROKEN = (
+    cursor({"a": 1}, 1, False),
+    cursor(None, 1, False),
+    cursor("x", 1, True),
+    cursor("2026-13-45", 1, True),
+    cursor("x\0", 1, False),
+    cursor("\ud800", 1, False),
+    cursor("x", float("inf"), False),
+    cursor("x", None, False),
+    cursor(*"abcd"),
+    "after=" + "9" * 5_000,
+    "after=é",
+    "q=%00",
+    "owner=%00",
+)
+
+
+@pytest.mark.parametrize("query", BROKEN)
+def test_an_address_that_nobody_gave_out_is_refused(browse, query):
+    assert browse("lead").get(f"/catalog/?{query}").status_code == 422
+
+
+def test_hostile_addresses_break_no_screen(browse):
+    client = browse("lead")
+    asked = [f"/audit/?after={'9' * 5_000}", f"/audit/?after={'9' * 19}", "/audit/?person=%00", "/search/?q=%00"]
+    asked += [f"/identity/agents/?sort=risk&{cursor('x', 1, False)}", f"/me/keys/?{cursor('x', 1, False)}"]
+    asked += [f"/catalog/?sort=name&{cursor(10**30, 10**30, False)}", "/identity/delegations/%00/"]
+    found = {url: client.get(url).status_code for url in asked}
+    assert set(found.values()) <= {200, 404, 422}, found
+    assert client.post("/identity/agents/builder-bot/suspend/", {"reason": "\0"}).status_code == 422
 
 
 def test_an_export_has_what_the_list_has_and_no_formula(browse, cast):
