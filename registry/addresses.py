@@ -70,6 +70,7 @@ _KINDS: Final[tuple[tuple[str, tuple[Network, ...]], ...]] = (
             ip_network("100::/64"),
             ip_network("2001::/23"),
             ip_network("2001:db8::/32"),
+            ip_network("2002::/16"),  # 6to4, given up (RFC 7526); newer interpreters close it, older ones do not
             ip_network("3fff::/20"),
             ip_network("5f00::/16"),
         ),
