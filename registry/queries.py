@@ -1,20 +1,15 @@
 """Reads of servers, tools, groups and probes, each already limited to the principal."""
 
 from collections.abc import Iterable
-from typing import TypeVar
 
-from django.core.exceptions import ValidationError
 from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from kernel import clock
-from kernel.errors import NotFound
 from registry.models import Credential, Probe, Server, Tool, ToolGroup
 from tenants.models import Delegation, Tenant
 from tenants.principals import Principal
-from tenants.queries import delegations, reach_of
-
-M = TypeVar("M", bound=Model)
+from tenants.queries import delegations, one_of, reach_of
 
 WAITING = ("new", "changed")
 
@@ -37,7 +32,7 @@ def _tool_count(*states: str) -> Coalesce:
 
 def server_by_slug(principal: Principal, slug: str) -> Server:
     """Returns one visible server; one that is not visible does not exist."""
-    return _one(servers(principal), "server", slug=slug)
+    return one_of(servers(principal), "server", slug=slug)
 
 
 def servers_in_reach(principal: Principal, team: Tenant) -> QuerySet[Server]:
@@ -52,7 +47,7 @@ def tools(principal: Principal) -> QuerySet[Tool]:
 
 def tool_by_uid(principal: Principal, uid: str) -> Tool:
     """Returns one visible tool."""
-    return _one(tools(principal), "tool", uid=uid)
+    return one_of(tools(principal), "tool", uid=uid)
 
 
 def tools_waiting(principal: Principal) -> QuerySet[Tool]:
@@ -71,7 +66,7 @@ def tool_groups(principal: Principal) -> QuerySet[ToolGroup]:
 
 def group_by_slug(principal: Principal, slug: str) -> ToolGroup:
     """Returns one visible tool group."""
-    return _one(tool_groups(principal), "tool group", slug=slug)
+    return one_of(tool_groups(principal), "tool group", slug=slug)
 
 
 def groups_in_reach(principal: Principal, team: Tenant) -> QuerySet[ToolGroup]:
@@ -108,16 +103,6 @@ def tool_history(tool: Tool) -> QuerySet[Model]:
 def servers_to_probe() -> QuerySet[Server]:
     """Returns every server that is probed on schedule. Only the scheduler asks, under the system's own scope."""
     return Server.objects.exclude(status=Server.Status.RETIRED).order_by("pk")
-
-
-def _one(rows: QuerySet[M], kind: str, **where: object) -> M:
-    try:
-        found = rows.filter(**where).first()
-    except (ValidationError, ValueError):  # an id that is not one names nothing
-        found = None
-    if found is None:
-        raise NotFound(f"There is no such {kind}, or you may not see it.")
-    return found
 
 
 def server_counts(principal: Principal) -> dict[str, int]:

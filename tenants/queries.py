@@ -37,7 +37,7 @@ def tenant_tree(principal: Principal) -> QuerySet[Tenant]:
 
 def tenant_by_slug(principal: Principal, slug: str) -> Tenant:
     """Returns one visible tenant; one that is not visible does not exist."""
-    return _one(Tenant.objects.visible_to(principal), "tenant", slug=slug)
+    return one_of(Tenant.objects.visible_to(principal), "tenant", slug=slug)
 
 
 def teams_of(principal: Principal) -> QuerySet[Tenant]:
@@ -90,7 +90,7 @@ def people(principal: Principal) -> QuerySet[Person]:
 
 def person_by_handle(principal: Principal, handle: str) -> Person:
     """Returns a visible person by handle or address."""
-    return _one(people(principal), "person", Q(handle=handle) | Q(email__iexact=handle))
+    return one_of(people(principal), "person", Q(handle=handle) | Q(email__iexact=handle))
 
 
 def agents(principal: Principal) -> QuerySet[Agent]:
@@ -100,7 +100,7 @@ def agents(principal: Principal) -> QuerySet[Agent]:
 
 def agent_by_slug(principal: Principal, slug: str) -> Agent:
     """Returns one visible agent."""
-    return _one(agents(principal), "agent", slug=slug)
+    return one_of(agents(principal), "agent", slug=slug)
 
 
 def delegations(principal: Principal) -> QuerySet[Delegation]:
@@ -114,7 +114,7 @@ def delegations(principal: Principal) -> QuerySet[Delegation]:
 
 def delegation_by_uid(principal: Principal, uid: str) -> Delegation:
     """Returns one visible delegation."""
-    return _one(delegations(principal), "delegation", uid=uid)
+    return one_of(delegations(principal), "delegation", uid=uid)
 
 
 def live_delegation(
@@ -204,7 +204,8 @@ def _as_uid(text: str) -> UUID:
         raise NotFound("There is no such delegation, or you may not see it.") from None
 
 
-def _one(rows: QuerySet[M], kind: str, *args: Q, **where: object) -> M:
+def one_of(rows: QuerySet[M], kind: str, *args: Q, **where: object) -> M:
+    """Returns the one row that fits. Raises `NotFound` alike for what is not there and what is not among these rows."""
     try:
         found = rows.filter(*args, **where).first()
     except (ValidationError, ValueError):  # an id that is not one names nothing
