@@ -70,7 +70,7 @@ def mine(request: HttpRequest) -> HttpResponse:
     rows = keys.keys_of(principal)
     if made is None and (file := lists.export(request, rows, LISTING)) is not None:
         return file
-    context = {"page": lists.list_page(request, rows, LISTING), "present": clock.now(), "api": request.get_host()}
+    context = {"page": lists.list_page(request, rows, LISTING), "present": clock.now()}
     if made is not None:
         context |= {"made": made[0], "secret": made[1].reveal().decode()}
         form = KeyForm()
