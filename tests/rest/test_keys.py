@@ -94,8 +94,8 @@ def test_an_agents_token_is_not_accepted_here(call, world):
 
 def test_a_key_opens_no_page(make_key, call):
     made = make_key(scope="write")
-    answer = call("nobody", "GET", "/accounts/email/", Authorization=BEARER + made["key"])
-    assert answer.status_code in {302, 404}
+    answer = call("nobody", "GET", "/accounts/password/change/", Authorization=BEARER + made["key"])
+    assert answer.status_code == 302
 
 
 def test_another_persons_key_is_not_there(make_key, call):

@@ -5,15 +5,18 @@ from typing import Any
 from rest_framework import serializers
 
 from kernel import clock
+from kernel.errors import Invalid
 from portal.keyring import token_issuer
 from portal.rest import filters
 from portal.rest.fields import AgentRef, Input, Level, OptionalReason, Output, PersonRef, TenantRef, Text, Whole
 from portal.rest.listing import Listing
 from portal.rest.operations import Resource, operation
+from registry import queries as registry
 from tenants import queries as tenants
 from tenants.identity import delegation as delegations
 from tenants.identity.tokens import DEFAULT_MINUTES, MAX_MINUTES, mint_token
-from tenants.models import Delegation
+from tenants.models import Delegation, Tenant
+from tenants.principals import Principal
 from tenants.rules import Effect, Sensitivity
 
 STATES = ["live", "waiting", "expired", "revoked"]
@@ -114,6 +117,7 @@ class DelegationResource(Resource):
         """What you have and no more: never above your role, your clearance, or the parent's ceilings."""
         agent = self.named("agent", tenants.agent_by_slug, data.pop("agent"))
         team = self.named("team", tenants.tenant_by_slug, data.pop("team"))
+        _require_groups(self.principal, team, data["tool_groups"])
         if "parent" in data:
             data["parent"] = self.named("parent", tenants.delegation_by_uid, data["parent"])
         return delegations.delegate(actor=self.principal, agent=agent, team=team, **data)
@@ -144,3 +148,12 @@ class DelegationResource(Resource):
         issuer = token_issuer()
         token = mint_token(actor=self.principal, delegation=row, issuer=issuer, **data)
         return {"token": token, "resource": issuer.resource_of(row.team.slug), "minutes": data["minutes"]}
+
+
+def _require_groups(principal: Principal, team: Tenant, slugs: list[str]) -> None:
+    """Raises for a group that is not in reach: whoever takes its name later would be given this authority."""
+    found = registry.groups_in_reach(principal, team).filter(slug__in=slugs).values_list("slug", flat=True)
+    if missing := sorted(set(slugs) - set(found)):
+        raise Invalid(
+            "A delegation names groups that are there.", errors={"tool_groups": [f"Not in reach: {missing[0]}."]}
+        )
