@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from blueprints.classification.languages import (
@@ -132,7 +133,7 @@ def _count_file(path: str, text: str, language: Language) -> Count:
 def _count_cases(plain: str, language: Language) -> Count:
     """A case reaches to the start of the next one; it asserts when anything but a tautology is asserted in it."""
     starts = [match.start() for match in language.case.finditer(plain)]
-    bodies = [plain[start:end] for start, end in zip(starts, [*starts[1:], len(plain)], strict=True)]
+    bodies = [plain[start:end] for start, end in pairwise([*starts, len(plain)])]
     asserting = [body for body in bodies if language.asserts.search(HOLLOW_ASSERT.sub("", body))]
     skipped = len(language.skips.findall(plain)) if bodies else 0
     whole = bool(re.search(r"(?m)^pytestmark\b.*skip|^(?:describe\.skip|xdescribe)\b", plain))

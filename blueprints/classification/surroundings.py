@@ -31,6 +31,15 @@ _LINT_FILES: Final = re.compile(
 _LINT_WORDS: Final = re.compile(
     r"\[tool\.(?:ruff|black|mypy|pylint|pyright|flake8)|spotless|checkstyle|ktlint|\"(?:eslintConfig|prettier)\"|go vet"
 )
+_LINT_PLACES: Final = (
+    "pyproject.toml",
+    "setup.cfg",
+    "package.json",
+    "pom.xml",
+    "build.gradle",
+    "build.gradle.kts",
+    "Makefile",
+)
 _KEYS: Final = re.compile(
     r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s{0,4}[A-Za-z0-9+/]{20}|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b|\bgithub_pat_\w{60}|"
     r"\bglpat-[\w-]{20}\b|\bxox[abpr]-\d{8,}-[\w-]{10,}|\bsk_live_[A-Za-z0-9]{20}|\bsk-ant-[\w-]{40}|\bAIza[\w-]{35}\b|\bnpm_[A-Za-z0-9]{36}\b"
@@ -84,18 +93,7 @@ def instructed_commands(tree: Tree, hollow: frozenset[str]) -> list[str]:
 def _find_lint(tree: Tree) -> Finding:
     files = [path for path in tree.files if _LINT_FILES.fullmatch(path) and not is_foreign(path)]
     real = [path for path in files if not path.endswith(".editorconfig")]
-    named = any(
-        _LINT_WORDS.search(tree.text(name))
-        for name in (
-            "pyproject.toml",
-            "setup.cfg",
-            "package.json",
-            "pom.xml",
-            "build.gradle",
-            "build.gradle.kts",
-            "Makefile",
-        )
-    )
+    named = any(_LINT_WORDS.search(tree.text(path)) for path in _own(tree) if path.rpartition("/")[2] in _LINT_PLACES)
     return found(bool(real) or named, files=[show(path) for path in sorted(files)[:20]])
 
 
