@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 
 class BlueprintsConfig(AppConfig):
-    """Versioned workflows and their forks; holds its floor until they land."""
+    """Versioned workflows and their forks; so far what is pure: format, lint, forks."""
 
     name = "blueprints"
     default_auto_field = "django.db.models.BigAutoField"

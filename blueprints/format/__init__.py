@@ -1,0 +1,1 @@
+"""The format: reading it safely, what it may hold, and its JSON Schema from the same description."""

@@ -1,0 +1,1 @@
+"""What makes a blueprint sound, beyond its shape: flow, names, safety, limits, needs."""
