@@ -214,7 +214,7 @@ async def call_tool(parts: Parts, call: Call, surface: Surface, receive: Receive
         return refuse_arguments(passage, fault)
     try:
         opened = parts.vault.open_for(route.tool.server)
-        place = _Place(parts, route.tool.server.uid)
+        place = _Place(parts, route.tool.server.uid, passage.actor.agent)
     except DomainError as error:
         await deny(parts, passage, route, (error.error_code,))
         raise
@@ -386,27 +386,30 @@ def result_error(call_id: bytes, error: Mapping[str, Any], *headers: tuple[bytes
 
 
 class _Place:
-    """A place among the calls in flight, so that one hanging upstream cannot take them all. Raises when there is none."""
+    """A place among the calls in flight, so that neither a hanging upstream nor one agent can take them all.
 
-    __slots__ = ("_parts", "_server")
+    Raises when there is none left for this server, this agent, or anybody.
+    """
 
-    def __init__(self, parts: Parts, server: str) -> None:
+    __slots__ = ("_counted", "_flight")
+
+    def __init__(self, parts: Parts, server: str, agent: str | None) -> None:
         flight, limits = parts.in_flight, parts.limits
-        if flight[server] >= limits.in_flight_per_server or flight["all"] >= limits.in_flight:
+        self._flight = flight
+        self._counted = ("all", f"server {server}", f"agent {agent}")
+        most = (limits.in_flight, limits.in_flight_per_server, limits.in_flight_per_agent)
+        if any(flight[name] >= limit for name, limit in zip(self._counted, most, strict=True)):
             raise RateLimited("Too many calls are in flight.", code="too_many_in_flight")
-        self._parts = parts
-        self._server = server
 
     def __enter__(self) -> None:
-        self._parts.in_flight[self._server] += 1
-        self._parts.in_flight["all"] += 1
+        for name in self._counted:
+            self._flight[name] += 1
 
     def __exit__(self, *_: object) -> None:
-        flight = self._parts.in_flight
-        flight["all"] -= 1
-        flight[self._server] -= 1
-        if not flight[self._server]:
-            del flight[self._server]
+        for name in self._counted:
+            self._flight[name] -= 1
+            if not self._flight[name]:
+                del self._flight[name]
 
 
 def _check_mirrored(call: Call, route: Route) -> tuple[tuple[bytes, bytes], ...]:

@@ -64,6 +64,7 @@ class Limits:
     deadline: float = 60.0
     in_flight: int = 1_024
     in_flight_per_server: int = 256
+    in_flight_per_agent: int = 128
     tokens_cached: int = 20_000
     surfaces_cached: int = 4_096
     audit_batch: int = 500
