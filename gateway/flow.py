@@ -214,7 +214,7 @@ async def call_tool(parts: Parts, call: Call, surface: Surface, receive: Receive
         return refuse_arguments(passage, fault)
     try:
         opened = parts.vault.open_for(route.tool.server)
-        place = _Place(parts, route.tool.server.uid, passage.actor.agent)
+        place = _Place(parts, route.tool.server.uid, surface.caller.grant.agent)
     except DomainError as error:
         await deny(parts, passage, route, (error.error_code,))
         raise
