@@ -18,7 +18,7 @@ _LINTS: Final = re.compile(
 _NO_TESTS: Final = re.compile(
     r"-DskipTests|-Dmaven\.test\.skip|-x test\b|--collect-only|--no-run\b|passWithNoTests|--version|--help"
 )
-_SAYS_ONLY: Final = re.compile(r"\s*(?:@?-?\s*)(?:echo|printf|#|:|true\b|exit 0|Write-Host)")
+_SAYS_ONLY: Final = re.compile(r"\s*(?:[@-]+[ \t]*)?(?:echo|printf|#|:|true\b|exit 0|Write-Host)")
 _SWALLOWED: Final = re.compile(r"(?:\|\||;)\s*(?:true|:|exit 0|echo\b[^|]*)\s*$|^-")
 _INSTALLS: Final = re.compile(
     r"\b(?:pip|pip3|uv|npm|yarn|pnpm|apt|apt-get|brew|gem|poetry|go|cargo) (?:pip )?(?:install|add|get|i)\b"

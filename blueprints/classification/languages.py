@@ -98,7 +98,7 @@ GENERATED_TEXT: Final = re.compile(
 )
 
 HOLLOW_ASSERT: Final = re.compile(
-    r"\bassert(?:True|_true|\.ok|\.isTrue|IsTrue)?[ (!]\s*(?:True|true|1|not False|!false)\s*(?:\)|;|$|,)"
+    r"\bassert(?:True|_true|\.ok|\.isTrue|IsTrue)?!?[ (]\s*(?:True|true|1|not False|!false)\s*(?:\)|;|$|,)"
     r"|\bassert\s+(?:(\d+)\s*==\s*\1)\b"
     r"|\bassert\w*[(!]\s*(?:\w+,\s*)?(true|True|\d+|\"\w*\")\s*,\s*\2\s*\)"
     r"|\bexpect\(\s*(true|1|'\w*'|\"\w*\")\s*\)\s*\.to(?:Be|Equal|BeTruthy|StrictEqual)?\w*\(\s*(?:\3)?\s*\)",

@@ -49,10 +49,10 @@ def bytes_to_sign(record: dict[str, object]) -> bytes:
 
 def holds(record: dict[str, object], *, now: datetime, commits_since: int) -> bool:
     """Tells whether a record still speaks for its repository. The signature is checked by who has the key."""
-    return (
-        record.get("type") == TYPE
-        and record.get("rule_version") == rule_version()
-        and str(record.get("at")) <= timestamp(now + timedelta(minutes=5))
-        and timestamp(now) < str(record.get("expires"))
-        and 0 <= commits_since < VALID_COMMITS
-    )
+    try:
+        begin, end = (datetime.fromisoformat(str(record.get(name))) for name in ("at", "expires"))
+        in_time = begin <= now + timedelta(minutes=5) and now < end
+    except (ValueError, TypeError):  # no time, or one without a zone
+        return False
+    same_rules = record.get("type") == TYPE and record.get("rule_version") == rule_version()
+    return in_time and same_rules and 0 <= commits_since < VALID_COMMITS
