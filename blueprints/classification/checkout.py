@@ -50,20 +50,23 @@ def locate(path: Path) -> Checkout:
 
 
 def _checked(checkout: Checkout, name: str) -> Checkout:
-    if not _plain(checkout.own / "HEAD") or not (checkout.common / "objects").is_dir():
+    objects = checkout.common / "objects"
+    if not _plain(checkout.own / "HEAD") or objects.is_symlink() or not objects.is_dir():
         raise Invalid(f"{name} has a .git that is no git repository.")
     return checkout
 
 
 def _linked(root: Path, inner: Path, name: str) -> Checkout:
-    """Follows the file `.git` of a linked worktree only when the place it names points back to it."""
+    """Follows the file `.git` of a linked worktree only into a repository that lists this very worktree.
+
+    The repository is where that list lies and not what `commondir` says: a checkout could write its own list.
+    """
     target = _read(inner, _SMALL).removeprefix("gitdir:").strip()
     own = (root / target).resolve() if target and "\0" not in target else root
     back = _read(own / "gitdir", _SMALL).strip() if target else ""
-    if not back or Path(back) != inner:
+    if not back or Path(os.path.normpath(own / back)) != inner or own.parent.name != "worktrees":
         raise Invalid(f"{name} has a .git file that points elsewhere (a submodule?); classify a clone of its own.")
-    common = (own / (_read(own / "commondir", _SMALL).strip() or ".")).resolve()
-    return Checkout(root, own, common)
+    return Checkout(root, own, own.parent.parent)
 
 
 def head_commit(checkout: Checkout) -> str | None:
@@ -74,7 +77,9 @@ def head_commit(checkout: Checkout) -> str | None:
     ref = text.removeprefix("ref:").strip()
     if not _REF.fullmatch(ref):
         return None
-    loose = _read(checkout.common / ref, _SMALL).strip()
+    path = checkout.common / ref
+    inside = path.parent.resolve().is_relative_to(checkout.common)
+    loose = _read(path, _SMALL).strip() if inside else ""
     return loose if _COMMIT.fullmatch(loose) else _packed(checkout.common / "packed-refs", ref)
 
 

@@ -103,6 +103,23 @@ def test_a_git_directory_that_is_a_link_or_points_elsewhere_is_refused(tmp_path,
     assert "points elsewhere" in refused(tmp_path / "pointing")
 
 
+def test_a_checkout_cannot_borrow_another_repository(tmp_path, repository):
+    own = tmp_path / "own"
+    (own / "evil").mkdir(parents=True)
+    (own / ".git").write_text("gitdir: evil\n")
+    (own / "evil" / "HEAD").write_text("ref: refs/heads/main\n")
+    (own / "evil" / "gitdir").write_text(f"{own / '.git'}\n")
+    (own / "evil" / "commondir").write_text(f"{repository / '.git'}\n")
+    assert "points elsewhere" in refused(own)
+    linked = make_repository(tmp_path / "linked", {"a.py": "x = 1\n"})
+    shutil.rmtree(linked / ".git" / "refs")
+    (linked / ".git" / "refs").symlink_to(repository / ".git" / "refs")
+    assert classify(linked, now=NOW).commit is None
+    shutil.rmtree(linked / ".git" / "objects")
+    (linked / ".git" / "objects").symlink_to(repository / ".git" / "objects")
+    assert "no git repository" in refused(linked)
+
+
 def test_a_worktree_that_its_repository_knows_is_classified(tmp_path, repository):
     run_git(repository, "worktree", "add", "-q", str(tmp_path / "tree"))
     result = classify(tmp_path / "tree", now=NOW)
