@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from portal.bench import audit, denied, gateway, listing, pages, start
+from portal.bench import audit, blueprints, denied, gateway, listing, pages, start
 from portal.bench.figures import Report
 
 _BENCHES: Final[dict[str, Callable[..., Report]]] = {
@@ -16,6 +16,7 @@ _BENCHES: Final[dict[str, Callable[..., Report]]] = {
     "audit": audit.measure,
     "start": start.measure,
     "pages": pages.measure,
+    "blueprints": blueprints.measure,
 }
 
 

@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 
 from blueprints.format.schema import json_schema
 from blueprints.versions import digest_of
+from portal.bench.blueprints import document, measure
 from tests.unit.blueprints.samples import FILES, sample
 
 
@@ -121,3 +122,9 @@ def test_a_fork_that_is_not_sound_is_not_compiled(saved):
 
 def test_schema_prints_the_schema():
     assert json.loads(run("schema")[1]) == json_schema()
+
+
+def test_the_bench_measures_what_it_says():
+    report = measure(quick=True)
+    assert {"lint, YAML text", "keyed difference of three"} <= {figure.name for figure in report.figures}
+    assert len(document()["nodes"]) == 60
