@@ -11,7 +11,12 @@ up: ## the running portal with a demo estate; ARGS="--empty --port 9000" is pass
 
 test: ## every test; ARGS="tests/unit -x" is passed on
 	@sh .ci/setup tests/requirements.lock
-	@exec $(PYTHON) -m pytest -n auto --dist worksteal $(ARGS)
+ifdef ARGS
+	@exec $(PYTHON) -m pytest $(ARGS)
+else
+	@$(PYTHON) -m pytest -n auto --dist worksteal --ignore=tests/e2e
+	@exec $(PYTHON) -m pytest -n auto --dist worksteal tests/e2e # apart: a browser's driver keeps its event loop running
+endif
 
 check: ## what needs no test run: style, types, floors, migrations
 	@sh .ci/setup tests/requirements.lock

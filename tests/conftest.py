@@ -51,6 +51,12 @@ def pytest_configure(config: pytest.Config) -> None:
         _remove_abandoned_runs()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: their driver leaves an event loop running, in which `asyncio.run` refuses to work."""
+    items.sort(key=lambda item: "e2e" in item.nodeid.split("/")[1:2])
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput") or not RUN_DIR.exists():
         return
