@@ -7,6 +7,7 @@ unless it is written: what fails goes to a person, never on.
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal
 
 from blueprints.format.schema import END, ESCALATE, RESERVED
@@ -66,9 +67,24 @@ class Graph:
 
     def body(self, loop: str) -> set[str]:
         """Returns the nodes of a loop: those on a way from its first node back to it, itself among them."""
+        return self._bodies[loop]
+
+    @cached_property
+    def _bodies(self) -> dict[str, set[str]]:
+        before: dict[str, set[str]] = {}
+        for edge in self._onward():
+            before.setdefault(edge.target, set()).add(edge.source)
+        return {loop: self._body(loop, before) for loop in self.of_kind("loop")}
+
+    def _body(self, loop: str, before: Mapping[str, set[str]]) -> set[str]:
         first = self.nodes[loop]["from"]
         forward = self.reach([first], lambda edge: edge.kind != "again" and edge.source != loop)
-        return {name for name in forward - RESERVED if loop in self.reach([name], _onward)}
+        found, waiting = {loop}, [loop]
+        while waiting:
+            new = before.get(waiting.pop(), set()) - found
+            found |= new
+            waiting += new
+        return (forward & found) - RESERVED
 
     def order(self) -> list[str] | None:
         """Returns the nodes so that each edge but a loop's way back leads forward; None when there is a cycle."""
@@ -93,6 +109,10 @@ class Graph:
 
     def visits(self) -> dict[str, int]:
         """Returns how often each node can be entered in one run at most."""
+        return dict(self._visits)
+
+    @cached_property
+    def _visits(self) -> dict[str, int]:
         most = dict.fromkeys(self.nodes, 1)
         for loop in self.of_kind("loop"):
             for name in self.body(loop):

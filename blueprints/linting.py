@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from blueprints.format.findings import Finding, located
+from blueprints.format.findings import MAX_FAULTS, Finding, located
 from blueprints.format.reading import Unreadable, read_yaml
 from blueprints.format.schema import check_shape
 from blueprints.graph import Graph
@@ -35,7 +36,7 @@ def lint_text(text: str | bytes) -> Linted:
 
 def lint(document: Any) -> Iterator[Finding]:
     """Yields what is wrong. Each group of rules needs that the one before found nothing, so that none guesses."""
-    shape = list(check_shape(document))
+    shape = list(islice(check_shape(document), MAX_FAULTS))
     yield from shape
     if shape:
         return

@@ -2,11 +2,12 @@
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from blueprints.forks.keyed import KEYS, Keyed, header_of, keyed, listed, value_at
 from blueprints.format import schema
-from blueprints.format.findings import Finding, Path, fault, pointer, steps
+from blueprints.format.findings import MAX_FAULTS, Finding, Path, fault, pointer, steps
 from blueprints.format.shapes import Choice, Kinds, Many, Record, Shape, Text, nearest
 
 LISTS: Final[dict[str, tuple[str, ...]]] = {
@@ -91,7 +92,7 @@ def is_overlay(document: Any) -> bool:
 
 def check_overlay(document: Any) -> list[Finding]:
     """Returns every way in which an overlay is not of the format."""
-    return list(OVERLAY.check(document, ()))
+    return list(islice(OVERLAY.check(document, ()), MAX_FAULTS))
 
 
 def resolve(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:

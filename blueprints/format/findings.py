@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
+
+MAX_FAULTS: Final = 200
+"""What has no right shape in more places than this is not worth the time to explain."""
 
 Severity = Literal["error", "warning"]
 Path = tuple[str | int, ...]

@@ -51,7 +51,7 @@ class Text:
             said = f"The text has {len(value)} characters."
             yield fault("LENGTH", path, said, f"Write {self.least} to {self.most} characters.")
         elif self.pattern and not re.fullmatch(self.pattern, value):
-            yield fault("FORM", path, f"{value!r} is not {self.form}.", f"It must match {self.pattern}.")
+            yield fault("FORM", path, f"{shown_short(value)} is not {self.form}.", f"It must match {self.pattern}.")
 
     def schema(self) -> dict[str, Any]:
         made: dict[str, Any] = {"type": "string", "minLength": self.least, "maxLength": self.most}
@@ -112,7 +112,12 @@ class Choice:
     def check(self, value: Any, path: Path) -> Iterator[Finding]:
         if isinstance(value, bool) or value not in self.words:
             shown = ", ".join(map(str, self.words))
-            yield fault("CHOICE", path, f"{value!r} is not one of: {shown}.", nearest(str(value), map(str, self.words)))
+            yield fault(
+                "CHOICE",
+                path,
+                f"{shown_short(value)} is not one of: {shown}.",
+                nearest(str(value)[:100], map(str, self.words)),
+            )
 
     def schema(self) -> dict[str, Any]:
         return {"enum": list(self.words)}
@@ -147,7 +152,7 @@ class Many:
                 continue
             if name in seen:
                 where = (*path, place, self.key) if self.key else (*path, place)
-                yield fault("DUPLICATE_ID", where, f"{name!r} appears twice.", "Give each its own name.")
+                yield fault("DUPLICATE_ID", where, f"{shown_short(name)} appears twice.", "Give each its own name.")
             seen[name] = place
 
     def schema(self) -> dict[str, Any]:
@@ -204,7 +209,7 @@ class Record:
             if name in known:
                 yield from known[name].check(item, (*path, name))
             else:
-                said = f"The field {name!r} is not known here."
+                said = f"The field {shown_short(name)} is not known here."
                 yield fault("UNKNOWN_KEY", (*path, name), said, nearest(name, known))
 
     def schema(self) -> dict[str, Any]:
@@ -235,15 +240,21 @@ class Kinds:
             yield fault("MISSING", path, f"The field {self.tag!r} is missing.", f"Say which: {', '.join(self.of)}.")
         else:
             shown = ", ".join(self.of)
-            said = f"{kind!r} is not one of: {shown}."
+            said = f"{shown_short(kind)} is not one of: {shown}."
             yield fault("CHOICE", (*path, self.tag), said, nearest(str(kind), self.of))
 
     def schema(self) -> dict[str, Any]:
         return {"oneOf": [shape.schema() for shape in self.of.values()]}
 
 
+def shown_short(value: Any) -> str:
+    """Returns a value as a message shows it: what strangers wrote can be long."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 def nearest(name: str, known: Any) -> str:
     """Returns a remedy for a word that is not known: the closest one, or all."""
     words = list(known)
-    close = difflib.get_close_matches(name, words, n=1)
+    close = difflib.get_close_matches(name[:100], words, n=1)
     return f"Did you mean {close[0]!r}?" if close else f"Known are: {', '.join(words)}."

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import islice
 from typing import Any, Final
 
-from blueprints.format.findings import Finding, Path, fault
+from blueprints.format.findings import MAX_FAULTS, Finding, Path, fault
 from blueprints.format.schema import ARGV, IDENT, LINE, PROSE, SENSOR, SLUG
 from blueprints.format.shapes import Choice, Flag, Many, Named, Record, Text
 from blueprints.harness.parameters import DIRECTIONS, Parameter
@@ -132,7 +133,7 @@ class Check:
 
 def check_layer(document: Any) -> list[Finding]:
     """Returns what is wrong with a layer by itself: its shape, its parameters, and checks that do nothing."""
-    found = list(LAYER.check(document, ()))
+    found = list(islice(LAYER.check(document, ()), MAX_FAULTS))
     return found or [*_check_checks(document), *_check_days(document)]
 
 

@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from blueprints.format.findings import Finding, fault, warning
 from blueprints.graph import Graph
+
+MAX_VISITS: Final = 100
+"""Loops within loops multiply; beyond this nobody has thought about the product."""
 
 
 def worst_case(graph: Graph) -> dict[str, int]:
@@ -28,6 +31,10 @@ def worst_case(graph: Graph) -> dict[str, int]:
 def check_limits(document: Mapping[str, Any], graph: Graph) -> Iterator[Finding]:
     """Yields caps that do not fit into the budget or into the permitted number of writes."""
     budget = document["budget"]
+    for name, count in graph.visits().items():
+        if count > MAX_VISITS:
+            said = f"Loops within loops may enter {name!r} more than {MAX_VISITS} times."
+            yield fault("LOOPS_MULTIPLY", graph.path(name), said, "Nest fewer loops, or lower their `max`.")
     for name, most in worst_case(graph).items():
         if most > budget[name]:
             said = f"The nodes may take {most} {name.replace('_', ' ')}, the budget has {budget[name]}."

@@ -63,15 +63,21 @@ def sensors(document: Mapping[str, Any], graph: Graph, agent: str) -> list[str]:
     A gate computes, too, but only over a check that certainly ran after the agent: else it reads yesterday's facts.
     """
     computed = {check["id"] for check in document["checks"] if check["sensor"] == "computational"}
-    runners = {check: _runners(graph, check) for check in computed}
     found = [name for name in graph.of_kind("validate") if computed & set(graph.nodes[name]["checks"])]
+    stale: dict[str, set[str]] = {}  # by check: what is reached after the agent before that check has run
     for name in graph.of_kind("gate"):
         for check in _checks_read(graph.nodes[name]["when"]) & computed:
-            after = graph.after(agent, lambda edge, ran=frozenset(runners[check]): edge.source not in ran)  # type: ignore[misc]
-            if name not in after:
+            if check not in stale:
+                stale[check] = _before(graph, agent, _runners(graph, check))
+            if name not in stale[check]:
                 found.append(name)
                 break
     return found
+
+
+def _before(graph: Graph, agent: str, runners: list[str]) -> set[str]:
+    ran = frozenset(runners)
+    return graph.after(agent, lambda edge: edge.source not in ran)
 
 
 def _runners(graph: Graph, check: str) -> list[str]:

@@ -139,3 +139,35 @@ def test_findings_stand_where_the_text_is():
     (finding,) = lint_text(text).findings
     assert finding.line == text[: text.index("width: 99")].count("\n") + 1
     assert finding.as_text("a.yaml").startswith(f"a.yaml:{finding.line}:5: error: ")
+
+
+def nested(loops):
+    """Returns a blueprint whose loops stand one within the other, around gates."""
+    document = sample(DOCS)
+    gates = [{"id": f"gate_{number}", "kind": "gate", "when": "checks.links.passed"} for number in range(loops)]
+    backs = [
+        {
+            "id": f"loop_{number}",
+            "kind": "loop",
+            "from": f"gate_{loops - 1 - number}",
+            "until": "checks.links.passed",
+            "max": 10,
+        }
+        for number in range(loops)
+    ]
+    document["nodes"][1:1] = [*gates, *backs]
+    document["nodes"][0].pop("next")
+    return document
+
+
+@pytest.mark.parametrize("loops", [2, 3, 95])
+def test_loops_within_loops_are_bounded_together(loops):
+    found = {finding.code for finding in lint(nested(loops))}
+    assert ("LOOPS_MULTIPLY" in found) == (loops > 2)
+
+
+def test_a_flood_of_faults_is_cut_short():
+    document = {f"key_{number}" * 20: number for number in range(5000)}
+    found = list(lint(document))
+    assert len(found) == 200
+    assert all(len(finding.message) < 300 for finding in found)
