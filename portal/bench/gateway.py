@@ -13,7 +13,7 @@ from portal.bench import machine, messages
 from portal.bench.figures import Figure, Report
 from portal.bench.installation import free_ports, installed, server_version
 from portal.bench.load import Measured, Plan
-from portal.bench.processes import Gateway, database_cpu_seconds, run_load, serving_gateway, serving_upstream
+from portal.bench.processes import Gateway, database_cpu_seconds, give_core, run_load, serving_gateway, serving_upstream
 from portal.config import Config
 
 MANY: Final = 32
@@ -50,6 +50,7 @@ def standing() -> Iterator[Stand]:
         estate = estates.make_estate(upstream_port)
         estates.add_server(estate, SERVER, estates.three_tools())
         token = estates.token(estate, [SERVER])
+        give_core(config)
         with (
             serving_upstream(upstream_port, estates.HEADER, estate.credential),
             serving_gateway(config) as gateway,

@@ -64,6 +64,13 @@ def database_cpu_seconds(config: Config) -> float:
     return spent
 
 
+def give_core(config: Config) -> None:
+    """Keeps PostgreSQL off the gateway's core, so that "one gateway core" is the gateway's alone."""
+    postmaster = int((config.data / "postgres" / "postmaster.pid").read_text(encoding="ascii").splitlines()[0])
+    for pid in (postmaster, *(child.pid for child in psutil.Process(postmaster).children())):
+        os.sched_setaffinity(pid, {cores()[1]})
+
+
 @contextmanager
 def serving_gateway(config: Config) -> Iterator[Gateway]:
     """Yields the gateway of `up --split` as a process on its core, ready to decide and to record."""
