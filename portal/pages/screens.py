@@ -14,21 +14,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from kernel import errors
+from portal.statuses import STATUS_OF
 from tenants.principals import Principal
 
 T = TypeVar("T")
 View = Callable[..., HttpResponse]
-
-STATUS_OF: Final[tuple[tuple[type[errors.DomainError], HTTPStatus], ...]] = (
-    (errors.NotFound, HTTPStatus.NOT_FOUND),
-    (errors.Forbidden, HTTPStatus.FORBIDDEN),
-    (errors.Conflict, HTTPStatus.CONFLICT),
-    (errors.PreconditionFailed, HTTPStatus.PRECONDITION_FAILED),
-    (errors.Invalid, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (errors.TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
-    (errors.RateLimited, HTTPStatus.TOO_MANY_REQUESTS),
-    (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
-)
 
 TITLES: Final = {
     HTTPStatus.FORBIDDEN: "You may not do this",

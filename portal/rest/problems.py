@@ -15,21 +15,10 @@ from rest_framework.settings import api_settings
 
 from kernel import errors
 from portal.rest.authentication import challenge
+from portal.statuses import STATUS_OF
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:hanse:problem:"
-
-STATUS_OF: Final[tuple[tuple[type[errors.DomainError], HTTPStatus], ...]] = (
-    (errors.Invalid, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (errors.NotFound, HTTPStatus.NOT_FOUND),
-    (errors.Unauthenticated, HTTPStatus.UNAUTHORIZED),
-    (errors.Forbidden, HTTPStatus.FORBIDDEN),
-    (errors.Conflict, HTTPStatus.CONFLICT),
-    (errors.PreconditionFailed, HTTPStatus.PRECONDITION_FAILED),
-    (errors.TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
-    (errors.RateLimited, HTTPStatus.TOO_MANY_REQUESTS),
-    (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
-)
 
 _log = logging.getLogger(__name__)
 
