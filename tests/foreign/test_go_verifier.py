@@ -115,7 +115,8 @@ def test_one_flipped_bit_in_any_file_is_found(verifier, exported, tmp_path):
     files = [copy.log / name for name in (*at_hand, f"tile/entries/003.p/{last}")] + [copy.earlier, copy.proof]
     for path in files:
         good = path.read_bytes()
-        for at in (0, len(good) // 2, len(good) - 3):
+        # Not the character before a padding: two of its bits say nothing, and Go's decoder reads past them.
+        for at in (0, len(good) // 2, len(good) - 6):
             path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
             done = judge(verifier, copy)
             assert (done.returncode, done.stdout) == (1, ""), (path, at)
