@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
@@ -15,11 +14,7 @@ from simple_history.models import HistoricalRecords
 from kernel import clock, ids
 from tenants.models import Person, Tenant
 from tenants.ownership import OwnedQuerySet
-from tenants.rules import Effect, Sensitivity
-
-
-def _choices(kind: type[Enum]) -> list[tuple[str | int, str]]:
-    return [(item.value, item.name.replace("_", " ").capitalize()) for item in kind]
+from tenants.rules import Effect, Sensitivity, choices_of
 
 
 class Server(models.Model):
@@ -97,8 +92,8 @@ class Tool(models.Model):
     exposed_name = models.CharField(max_length=64, unique=True)
     title = models.CharField(max_length=200, blank=True)
     description = models.TextField(blank=True)
-    effect = models.SmallIntegerField(choices=_choices(Effect), default=Effect.DESTROY)
-    sensitivity = models.SmallIntegerField(choices=_choices(Sensitivity), default=Sensitivity.INTERNAL)
+    effect = models.SmallIntegerField(choices=choices_of(Effect), default=Effect.DESTROY)
+    sensitivity = models.SmallIntegerField(choices=choices_of(Sensitivity), default=Sensitivity.INTERNAL)
     definition = models.JSONField(null=True, blank=True, help_text="As approved; what agents are shown.")
     pin = models.CharField(max_length=64, blank=True)
     seen = models.JSONField(null=True, blank=True, help_text="As the server showed it last.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import Enum
 from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -16,11 +15,7 @@ from django.db.models.functions import Lower
 from kernel import clock, ids
 from tenants.access import Viewer
 from tenants.ownership import OwnedQuerySet
-from tenants.rules import MAX_DEPTH, Concern, Effect, Profile, Role, Sensitivity, Tier
-
-
-def _choices(kind: type[Enum]) -> list[tuple[str | int, str]]:
-    return [(item.value, item.name.replace("_", " ").capitalize()) for item in kind]
+from tenants.rules import MAX_DEPTH, Concern, Effect, Profile, Role, Sensitivity, Tier, choices_of
 
 
 class TenantQuerySet(models.QuerySet["Tenant"]):
@@ -36,10 +31,10 @@ class Tenant(models.Model):
     """One node of a tier: the one Platform, a Domain, a Team. Every asset is owned by exactly one."""
 
     uid = models.UUIDField(unique=True, default=ids.new_uid, editable=False)
-    tier = models.CharField(max_length=8, choices=_choices(Tier))
+    tier = models.CharField(max_length=8, choices=choices_of(Tier))
     slug = models.SlugField(max_length=48, unique=True)
     name = models.CharField(max_length=120)
-    concern = models.CharField(max_length=12, blank=True, choices=_choices(Concern))
+    concern = models.CharField(max_length=12, blank=True, choices=choices_of(Concern))
     region = models.CharField(max_length=48, blank=True)
     origin = models.CharField(
         max_length=8,
@@ -107,7 +102,7 @@ class Person(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(unique=True)
     handle = models.SlugField(max_length=48, unique=True)
     name = models.CharField(max_length=120)
-    clearance = models.SmallIntegerField(choices=_choices(Sensitivity), default=Sensitivity.INTERNAL)
+    clearance = models.SmallIntegerField(choices=choices_of(Sensitivity), default=Sensitivity.INTERNAL)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=clock.now, editable=False)
     version = models.PositiveIntegerField(default=1)
@@ -139,7 +134,7 @@ class Membership(models.Model):
 
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="memberships")
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships")
-    role = models.CharField(max_length=16, choices=_choices(Role))
+    role = models.CharField(max_length=16, choices=choices_of(Role))
     since = models.DateTimeField(default=clock.now, editable=False)
 
     objects: ClassVar[models.Manager[Membership]] = MembershipQuerySet.as_manager()
@@ -167,7 +162,7 @@ class Agent(models.Model):
     purpose = models.CharField(max_length=400, blank=True)
     home = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="agents")
     sponsor = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="sponsored_agents")
-    profile = models.CharField(max_length=8, choices=_choices(Profile), default=Profile.READER)
+    profile = models.CharField(max_length=8, choices=choices_of(Profile), default=Profile.READER)
     risk = models.PositiveSmallIntegerField(default=1)
     status = models.CharField(
         max_length=9, choices=[("active", "Active"), ("suspended", "Suspended")], default="active"
@@ -215,8 +210,8 @@ class Delegation(models.Model):
     team = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="delegations")
     purpose = models.CharField(max_length=400, blank=True)
     tool_groups = ArrayField(models.SlugField(max_length=48), default=list)
-    effect_ceiling = models.SmallIntegerField(choices=_choices(Effect), default=Effect.READ)
-    sensitivity_ceiling = models.SmallIntegerField(choices=_choices(Sensitivity), default=Sensitivity.INTERNAL)
+    effect_ceiling = models.SmallIntegerField(choices=choices_of(Effect), default=Effect.READ)
+    sensitivity_ceiling = models.SmallIntegerField(choices=choices_of(Sensitivity), default=Sensitivity.INTERNAL)
     blueprint_digest = models.CharField(max_length=64, blank=True)
     run = models.CharField(max_length=64, blank=True)
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="children")

@@ -1,7 +1,7 @@
 """What tiers, roles, effects and sensitivities mean. Pure: no database, no framework."""
 
 from collections.abc import Iterable
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 from typing import Final
 
 
@@ -92,6 +92,11 @@ MAX_DEPTH: Final = 4
 """How many delegations may hang below one another."""
 
 MAX_DELEGATION_DAYS: Final = 90
+
+
+def choices_of(kind: type[Enum]) -> list[tuple[str | int, str]]:
+    """Returns the values of a kind with the words that people read, as columns and forms offer them."""
+    return [(item.value, item.name.replace("_", " ").capitalize()) for item in kind]
 
 
 def role_effect(roles: Iterable[str]) -> int:
