@@ -37,6 +37,8 @@
   // Palette: a combobox whose options the server finds.
   const palette = one("#palette");
   const field = palette && one("input", palette);
+  let answered = null; // the words that the options on show were found for
+  let following = false; // Enter was pressed before the options for the words in the field were there
   const options = () => all("[role=option]", palette);
   const choose = (index) => {
     const found = options();
@@ -57,8 +59,17 @@
     const at = found.findIndex((option) => option.getAttribute("aria-selected") === "true");
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && found.length) { event.preventDefault(); choose((at + step + found.length) % found.length); }
-    if (event.key === "Enter") { event.preventDefault(); (found[at] ?? found[0])?.click(); }
+    following = event.key === "Enter" && answered !== field.value;
+    if (event.key === "Enter") {
+      event.preventDefault();
+      if (!following) (found[at] ?? found[0])?.click();
+    }
   });
+  const showAnswer = (words) => {
+    answered = words;
+    choose(options().length ? 0 : -1);
+    if (following && answered === field.value) { following = false; options()[0]?.click(); }
+  };
 
   // Lists: j and k walk the rows, Enter follows the focused link as it always does.
   const walk = (step) => {
@@ -116,7 +127,7 @@
   });
 
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (palette?.contains(event.target)) choose(options().length ? 0 : -1);
+    if (palette?.contains(event.target)) showAnswer(event.detail.requestConfig.parameters.q);
     else openDialog(event.target.closest("dialog"));
   });
   // A refusal is a page of its own or a fragment for the same place: it is always shown, never swallowed.

@@ -105,6 +105,23 @@ def test_the_keyboard_reaches_everything(visit):
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
 
 
+def test_enter_waits_for_the_options_of_the_words_typed(visit):
+    page = visit("lead").open("/")
+    asked = []
+
+    def answer_late(route):
+        asked.append(route)
+        if "q=accounts" not in route.request.url:  # the first answer comes after the words and Enter
+            page.keyboard.type("accounts")
+            page.keyboard.press("Enter")
+        route.continue_()
+
+    page.route(re.compile(r"/search/"), answer_late)
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("heading", name="Accounts ledger")).to_be_visible()
+    assert len(asked) == 2
+
+
 def test_the_theme_is_kept_by_the_server(visit):
     page = visit("lead", color_scheme="light").open("/")
     page.get_by_role("button", name="Lead: settings and sign out").click()
