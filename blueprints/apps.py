@@ -1,8 +1,13 @@
 from django.apps import AppConfig
 
+from blueprints import verbs
+
 
 class BlueprintsConfig(AppConfig):
-    """Versioned workflows and their forks; so far what is pure: format, lint, forks."""
+    """Versioned workflows, their forks, the harness, and what repositories are fit for."""
 
     name = "blueprints"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        verbs.register()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from blueprints.format.schema import REFERENCE, SEMVER
 from kernel.canonical import digest as canonical_digest
@@ -34,6 +34,18 @@ class Reference:
         """Returns the reference of a document."""
         header = document["document"]
         return cls(header["namespace"], header["name"], header["version"])
+
+
+def namespace_of(tier: str, slug: str) -> str:
+    """Returns the namespace in which a tenant of this tier publishes."""
+    return "platform" if tier == "platform" else f"{tier}.{slug}"
+
+
+def next_version(version: str, part: Literal["major", "minor", "patch"]) -> str:
+    """Returns the release after `version` that raises this part (semver.org, 6 to 8); a pre-release ends."""
+    major, minor, patch = version_key(version)[0]
+    raised = {"major": (major + 1, 0, 0), "minor": (major, minor + 1, 0), "patch": (major, minor, patch + 1)}
+    return ".".join(map(str, raised[part]))
 
 
 def version_key(version: str) -> tuple[tuple[int, int, int], int, tuple[tuple[int, int, str], ...]]:

@@ -11,6 +11,12 @@ GIVER_OF_TIER = {
     Tier.TEAM: "a lead of the team or a platform admin",
 }
 
+REVIEWER_OF_TIER = {
+    Tier.PLATFORM: "another platform admin or a reviewer of the platform",
+    Tier.DOMAIN: "another steward or a reviewer of the domain",
+    Tier.TEAM: "another lead or a reviewer of the team",
+}
+
 KEEPER_OF_TIER = {
     Tier.PLATFORM: Role.PLATFORM_ADMIN,
     Tier.DOMAIN: Role.DOMAIN_STEWARD,
@@ -84,3 +90,18 @@ def require_contributor(actor: Principal, tenant: Tenant, act: str) -> None:
     """Raises unless the actor contributes to this tenant: works in the team, or keeps the domain or platform."""
     if not contributes(actor, tenant):
         require_keeper(actor, tenant, act)
+
+
+def reviews(actor: Principal, tenant: Tenant) -> bool:
+    """Tells whether the actor decides on what others propose to this tenant: its reviewer, or who keeps it."""
+    return keeps(actor, tenant) or actor.access.has_role(tenant.pk, Role.REVIEWER)
+
+
+def require_reviewer(actor: Principal, tenant: Tenant, act: str) -> None:
+    """Raises unless the actor reviews for this tenant or keeps it."""
+    if not reviews(actor, tenant):
+        raise Forbidden(
+            f"You may not {act} of {tenant.name}.",
+            missing=f"reviewer in {tenant.slug}",
+            given_by=GIVER_OF_TIER[Tier(tenant.tier)],
+        )

@@ -13,9 +13,15 @@ from tenants.principals import Access, Principal
 from tenants.rules import ROLES_OF_TIER, Role, Tier
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SERVICES: Final = ("tenants/services.py", "tenants/identity", "registry/services.py", "registry/surfaces.py")
+SERVICES: Final = (
+    "tenants/services.py",
+    "tenants/identity",
+    "registry/services.py",
+    "registry/surfaces.py",
+    "blueprints/services",
+)
 COLUMNS: Final = (Role.REVIEWER, Role.MEMBER, Role.TEAM_LEAD, Role.DOMAIN_STEWARD, Role.PLATFORM_ADMIN)
-TEAM_ONLY: Final = {"home", "agent.home", "agent", "team", "delegation"}
+TEAM_ONLY: Final = {"home", "agent.home", "agent", "team", "delegation", "fork.owner", "repository.owner"}
 TIERS: Final = {"domain": (Tier.DOMAIN,), **dict.fromkeys(TEAM_ONLY, (Tier.TEAM,))}
 EVERY_TIER: Final = tuple(Tier)
 

@@ -1,0 +1,105 @@
+"""Reads of blueprints and their versions."""
+
+from collections.abc import Iterable
+
+from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+
+from blueprints.models import Blueprint, Fork, Version
+from kernel.errors import NotFound
+from tenants.models import Tenant
+from tenants.principals import Principal
+from tenants.queries import one_of, reach_of
+from tenants.rules import Role, Tier
+
+
+def blueprints(principal: Principal) -> QuerySet[Blueprint]:
+    """Returns visible blueprints with owner and head, without the heads' contents."""
+    rows = Blueprint.objects.visible_to(principal).select_related("owner", "head")
+    return rows.defer("head__document", "head__text", "head__lock").order_by("name")
+
+
+def with_fork_counts(principal: Principal, rows: QuerySet[Blueprint]) -> QuerySet[Blueprint]:
+    """Returns the blueprints with `fork_count`, of the forks that the principal sees, counted for the rows shown only."""
+    held = Fork.objects.visible_to(principal).filter(blueprint=OuterRef("pk"), status=Fork.Status.ACTIVE)
+    counted = held.order_by().values("blueprint").annotate(n=Count("pk")).values("n")
+    return rows.annotate(fork_count=Coalesce(Subquery(counted), Value(0)))
+
+
+def blueprint_by_ref(principal: Principal, namespace: str, name: str) -> Blueprint:
+    """Returns one visible blueprint by namespace and name, with its head's content."""
+    tier, _, slug = namespace.partition(".")
+    where = Q(owner__tier=Tier.PLATFORM) if tier == "platform" and not slug else Q(owner__tier=tier, owner__slug=slug)
+    rows = Blueprint.objects.visible_to(principal).select_related("owner", "head", "successor", "successor__owner")
+    return one_of(rows, "blueprint", where, name=name)
+
+
+def library_of(principal: Principal, team: Tenant) -> QuerySet[Blueprint]:
+    """Returns what a team can fork from its first day: the active blueprints of platform, domains and itself."""
+    return blueprints(principal).filter(owner__in=reach_of(team), status=Blueprint.Status.ACTIVE)
+
+
+def versions(principal: Principal) -> QuerySet[Version]:
+    """Returns visible versions, newest first, with who proposed and decided, without their contents."""
+    people = ("proposed_by", "decided_by")
+    rows = Version.objects.visible_to(principal).select_related("blueprint", "blueprint__owner", "owner", *people)
+    return rows.defer("document", "text", "lock").order_by("-id")
+
+
+def version_of(principal: Principal, blueprint: Blueprint, semver: str) -> Version:
+    """Returns the version of this number: the published one, else what was proposed last under it."""
+    rows = Version.objects.visible_to(principal).filter(blueprint=blueprint, semver=semver)
+    rows = rows.select_related("blueprint", "blueprint__owner", "owner", "proposed_by", "decided_by")
+    found = rows.filter(status=Version.Status.PUBLISHED).first() or rows.order_by("-id").first()
+    if found is None:
+        raise NotFound("There is no such version, or you may not see it.")
+    return found
+
+
+def version_by_ref(principal: Principal, ref: str) -> Version:
+    """Returns the published version of a reference `namespace/name@version`, or the head for one without a version."""
+    name, _, semver = ref.partition("@")
+    namespace, _, rest = name.partition("/")
+    blueprint = blueprint_by_ref(principal, namespace, rest)
+    if not semver:
+        if blueprint.head is None:
+            raise NotFound(f"{blueprint.ref} has no published version yet.")
+        return version_of(principal, blueprint, blueprint.head.semver)
+    return version_of(principal, blueprint, semver)
+
+
+def version_before(principal: Principal, version: Version) -> Version | None:
+    """Returns the published version that a version is compared with: the newest one older than it, else the head."""
+    rows = Version.objects.visible_to(principal).filter(blueprint=version.blueprint, status=Version.Status.PUBLISHED)
+    return rows.filter(pk__lt=version.pk).order_by("-id").first()
+
+
+def versions_waiting(principal: Principal) -> QuerySet[Version]:
+    """Returns proposed versions that the principal may decide on: they review for the owner, and did not propose it."""
+    rows = versions(principal).filter(status=Version.Status.PROPOSED)
+    if principal.person is not None:
+        rows = rows.exclude(proposed_by=principal.person)
+    return rows if principal.access.is_platform_admin else rows.filter(owner__in=reviewed_by(principal))
+
+
+def reviewed_by(principal: Principal) -> list[int]:
+    """Returns the tenants for which a principal decides on what others propose."""
+    roles = {Role.REVIEWER, Role.TEAM_LEAD, Role.DOMAIN_STEWARD, Role.PLATFORM_ADMIN}
+    return [tenant for tenant, held in principal.access.roles.items() if held & roles]
+
+
+def blueprint_history(blueprint: Blueprint) -> QuerySet[Model]:
+    """Returns the changes of a blueprint that the principal was already given, newest first."""
+    return blueprint.history.select_related("history_user").order_by("-history_date")  # type: ignore[no-any-return]
+
+
+def counts_by_status(principal: Principal) -> dict[str, int]:
+    """Returns how many visible blueprints are in each status."""
+    rows = Blueprint.objects.visible_to(principal).order_by()
+    return dict(rows.values_list("status").annotate(n=Count("pk")))
+
+
+def documents_of(versions: Iterable[Version]) -> dict[int, dict[str, object]]:
+    """Returns the contents of versions that the principal was already given, by id: one query."""
+    wanted = [version.pk for version in versions]
+    return dict(Version.objects.filter(pk__in=wanted).values_list("pk", "document"))

@@ -1,0 +1,1 @@
+"""Writes to blueprints: check permission, change, audit, return the object."""

@@ -1,0 +1,76 @@
+"""What a new head means for the forks of a blueprint: their numbers, and where a configuration goes."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from blueprints import verbs
+from blueprints.forks.diff import Difference, compare
+from blueprints.forks.rebase import Unresolved, rebase
+from blueprints.linting import lint
+from blueprints.models import Blueprint, Fork, Version
+from blueprints.services.keeping import log_act
+from blueprints.versions import digest_of
+from kernel import clock
+from tenants.principals import SYSTEM
+from tenants.scope import ALL, tenant_scope
+
+_BATCH: Final = 200
+_MEASURED: Final = ("measured", "behind", "drift", "conflicts")
+_MOVED: Final = ("base", "operations", "document", "digest", "changed_at", "version")
+
+
+def measure(fork: Fork, head: Version) -> Difference:
+    """Sets the numbers of a fork against a head, from the three contents alone, and returns the difference."""
+    difference = compare(fork.base.document, head.document, fork.document)
+    fork.measured = head
+    fork.behind, fork.drift = difference.behind, difference.drift
+    fork.conflicts = len(difference.conflicts)
+    return difference
+
+
+def follow_head(blueprint: Blueprint) -> int:
+    """Measures every active fork against the head, those of teams that the actor does not see, too; returns how many.
+
+    Nobody reads a row by this: it is the installation that keeps numbers true. Configurations move to the head by
+    themselves where that is sound.
+    """
+    head = blueprint.head
+    assert head is not None  # noqa: S101 - a head has just been set
+    count = 0
+    with tenant_scope(ALL):
+        for batch in _batches(blueprint):
+            for fork in batch:
+                measure(fork, head)
+                _move_configuration(fork, head)
+            Fork.objects.bulk_update(batch, [*_MEASURED, *_MOVED])
+            count += len(batch)
+    return count
+
+
+def _batches(blueprint: Blueprint) -> Iterator[list[Fork]]:
+    rows = Fork.objects.filter(blueprint=blueprint, status=Fork.Status.ACTIVE).select_related("base", "owner")
+    last = 0
+    while batch := list(rows.filter(pk__gt=last).order_by("pk").select_for_update(of=("self",))[:_BATCH]):
+        yield batch
+        last = batch[-1].pk
+
+
+def _move_configuration(fork: Fork, head: Version) -> None:
+    if fork.mode != Fork.Mode.CONFIGURATION or not fork.behind:
+        return
+    moved = _moved(fork, head)
+    if moved is None:
+        return  # it stays behind, and its page says what clashes
+    fork.base, fork.version, fork.changed_at = head, fork.version + 1, clock.now()
+    fork.operations, fork.document, fork.digest = moved["operations"], moved["document"], digest_of(moved["document"])
+    measure(fork, head)
+    log_act(fork.owner_id, SYSTEM, verbs.FORK_FOLLOWED, fork.ref, to=head.semver)
+
+
+def _moved(fork: Fork, head: Version) -> dict[str, Any] | None:
+    try:
+        made = rebase(fork.base.document, head.document, fork.document, choices={}, known=fork.operations)
+    except Unresolved:
+        return None
+    sound = not any(finding.severity == "error" for finding in lint(made.document))
+    return {"operations": made.operations, "document": made.document} if sound else None

@@ -1,0 +1,20 @@
+"""How every row here is written: with who changed it and why in its history, and a record in the log."""
+
+from audit.services import record
+from blueprints.models import Blueprint, Fork, Layer, Repository
+from kernel import clock
+from tenants.principals import Principal
+
+
+def keep(row: Blueprint | Fork | Layer | Repository, actor: Principal, reason: str) -> None:
+    """Saves a row that has a history; simple-history reads actor and reason from the instance when it saves."""
+    row._change_reason = reason[:100]  # type: ignore[union-attr]  # noqa: SLF001
+    row._history_user = actor.person  # type: ignore[union-attr]  # noqa: SLF001
+    if not isinstance(row, Repository):
+        row.changed_at = clock.now()
+    row.save()
+
+
+def log_act(scope: int, actor: Principal, verb: str, target: str, **facts: object) -> None:
+    """Records an act in the log of a tenant."""
+    record(scope=scope, verb=verb, person=actor.uid, object=target, facts=facts)
