@@ -1,23 +1,32 @@
 """Addresses of the pages. `portal/urls.py` includes them at the root."""
 
+from typing import Final
+
 from django.urls import path, re_path
 
 from portal.pages import (
     agents,
     api_keys,
     audit,
+    blueprints,
     catalog,
     delegations,
     federation,
+    forks,
     groups,
     home,
     people,
+    reviews,
     search,
     servers,
     styleguide,
     teams,
     tools,
+    versions,
 )
+
+BLUEPRINT: Final = r"^blueprints/(?P<namespace>platform|(?:domain|team)\.[-a-z0-9]{1,48})/(?P<name>[-a-z0-9]{1,48})"
+FORK: Final = "forks/<slug:team>/<slug:name>"
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -39,6 +48,37 @@ urlpatterns = [
     path("servers/<slug:slug>/credential/set/", servers.set_credential, name="credential_set"),
     path("servers/<slug:slug>/credential/remove/", servers.remove_credential, name="credential_remove"),
     path("servers/<slug:slug>/<slug:tab>/", servers.detail, name="server_tab"),
+    path("blueprints/", blueprints.blueprints, name="blueprints"),
+    path("blueprints/propose/", versions.create, name="blueprint_new"),
+    path("blueprints/check/", versions.check, name="blueprint_check"),
+    path("blueprints/reviews/", reviews.reviews, name="reviews"),
+    path("blueprints/reviews/<uuid:uid>/", reviews.change_request, name="change_request"),
+    re_path(
+        r"^blueprints/reviews/(?P<uid>[-0-9a-f]{36})/(?P<act>accept|decline|withdraw)/$",
+        reviews.decide,
+        name="request_decide",
+    ),
+    re_path(rf"{BLUEPRINT}/$", blueprints.blueprint, name="blueprint"),
+    re_path(rf"{BLUEPRINT}/fork/$", blueprints.fork, name="blueprint_fork"),
+    re_path(rf"{BLUEPRINT}/propose/$", versions.propose, name="version_new"),
+    re_path(rf"{BLUEPRINT}/deprecate/$", blueprints.deprecate, name="blueprint_deprecate"),
+    re_path(rf"{BLUEPRINT}/restore/$", blueprints.restore, name="blueprint_restore"),
+    re_path(rf"{BLUEPRINT}/versions/(?P<semver>[-.0-9a-z]{{5,64}})/$", versions.version, name="version"),
+    re_path(
+        rf"{BLUEPRINT}/versions/(?P<semver>[-.0-9a-z]{{5,64}})/(?P<act>publish|reject|withdraw)/$",
+        versions.decide,
+        name="version_decide",
+    ),
+    re_path(rf"{BLUEPRINT}/(?P<tab>[a-z]+)/$", blueprints.blueprint, name="blueprint_tab"),
+    path("forks/", forks.forks, name="forks"),
+    path(f"{FORK}/", forks.fork, name="fork"),
+    path(f"{FORK}/edit/", forks.edit, name="fork_edit"),
+    path(f"{FORK}/rebase/", forks.rebase, name="fork_rebase"),
+    path(f"{FORK}/propose/", forks.propose, name="fork_propose"),
+    re_path(
+        r"^forks/(?P<team>[-a-z0-9]+)/(?P<name>[-a-z0-9]+)/(?P<act>configure|retire)/$", forks.act_on, name="fork_act"
+    ),
+    path(f"{FORK}/<slug:tab>/", forks.fork, name="fork_tab"),
     path("teams/", teams.teams, name="teams"),
     path("tenants/new/", federation.create, name="tenant_new"),
     path("teams/<slug:slug>/", teams.tenant, name="tenant"),

@@ -24,6 +24,12 @@ class Effect:
     fork: Fork
     difference: Difference
 
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The fork's numbers against that version."""
+        found = self.difference
+        return {"behind": found.behind, "drift": found.drift, "conflicts": len(found.conflicts)}
+
 
 def forks(principal: Principal) -> QuerySet[Fork]:
     """Returns visible forks with team, blueprint and base, without their contents."""

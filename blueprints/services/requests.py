@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-import yaml
 from django.db import transaction
 
 from blueprints import verbs
 from blueprints.forks.derivation import target
 from blueprints.forks.operations import OverlayRefused, apply
+from blueprints.format.writing import write_yaml
 from blueprints.models import Blueprint, ChangeRequest, Fork, Version
 from blueprints.services.keeping import log_act
 from blueprints.services.publishing import write_published
@@ -81,7 +81,7 @@ def accept_request(
         actor,
         blueprint,
         document,
-        text=yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110),
+        text=write_yaml(document),
         note=f"{request.title} (from {request.team_name})"[:500],
         author=request.opened_by,
     )

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
+from blueprints.services.shipping import publish_shipped
 from portal.keys import first_note_path, write_atomically
 from tenants.principals import SYSTEM
 from tenants.queries import tenants
@@ -82,6 +83,7 @@ def make_administrator() -> str:
         platform = create_tenant(actor=SYSTEM, tier=Tier.PLATFORM, slug="platform", name="Platform")
         person = add_person(actor=SYSTEM, email=ADMIN_EMAIL, name="Administrator", handle="admin", password=password)
         give_role(actor=SYSTEM, person=person, tenant=platform, role=Role.PLATFORM_ADMIN)
+        publish_shipped(author=SYSTEM, reviewer=SYSTEM, owner=platform)
     return f"sign in as {ADMIN_EMAIL} with the password {password}\nit is shown once: change it after signing in"
 
 
