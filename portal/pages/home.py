@@ -8,6 +8,8 @@ from django.shortcuts import render
 
 from audit import queries as audit
 from audit import verbs
+from blueprints.queries import forks as fork_queries
+from blueprints.queries import library
 from kernel import clock
 from portal.pages.screens import principal_of, screen
 from registry import queries as registry
@@ -45,6 +47,9 @@ def home(request: HttpRequest) -> HttpResponse:
         "names": tenants.names_of_agents({str(row.agent) for row in lately if row.agent}),
         "waiting": _by_server(waiting)[:SHOWN],
         "failing": list(registry.failing_servers(principal)[:SHOWN]),
+        "versions": list(library.versions_waiting(principal)[:SHOWN]),
+        "requests": list(fork_queries.requests_waiting(principal)[:SHOWN]),
+        "behind": list(fork_queries.forks_behind(principal)[:SHOWN]),
         "expiring": list(tenants.expiring_delegations(principal)[:SHOWN]),
     }
     return render(request, "pages/home/page.html", context)

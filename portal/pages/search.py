@@ -8,6 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from blueprints.queries import forks as fork_queries
+from blueprints.queries import library
+from portal.pages.blueprints import url_of
 from portal.pages.screens import principal_of, screen
 from portal.parts.navigation import PLACES
 from registry import queries as registry
@@ -36,6 +39,9 @@ class Group:
 
 ACTIONS = (
     ("Register a server", "catalog", "server_new"),
+    ("Propose a blueprint", "blueprint", "blueprint_new"),
+    ("Forks", "fork", "forks"),
+    ("Review", "blueprint", "reviews"),
     ("Delegate to an agent", "delegation", "delegation_new"),
     ("Register an agent", "agent", "agent_new"),
     ("Delegations", "delegation", "delegations"),
@@ -69,11 +75,15 @@ def _found(request: HttpRequest, words: str) -> list[Group]:
     agents = _named(tenants.agents(principal), words, "slug", "name")
     nodes = _named(tenants.tenants(principal), words, "slug", "name")
     people = _named(tenants.people(principal), words, "handle", "name", "email")
+    workflows = _named(library.blueprints(principal), words, "name", "title")
+    forks = _named(fork_queries.forks(principal), words, "name", "title")
     return [
         Group(
             "Servers", [Hit(row.name, row.owner.name, "catalog", reverse("server", args=[row.slug])) for row in servers]
         ),
         Group("Tools", [Hit(row.name, row.server.name, "tool", _tool_url(row)) for row in tools]),
+        Group("Blueprints", [Hit(row.title, row.owner.name, "blueprint", url_of(row)) for row in workflows]),
+        Group("Forks", [Hit(row.title, row.owner.name, "fork", _fork_url(row)) for row in forks]),
         Group(
             "Teams and domains",
             [Hit(row.name, row.tier, row.tier, reverse("tenant", args=[row.slug])) for row in nodes],
@@ -91,6 +101,10 @@ def _named(rows: QuerySet[Any], words: str, *fields: str) -> QuerySet[Any]:
             condition |= Q(**{f"{name}__icontains": word})
         rows = rows.filter(condition)
     return rows[:EACH]
+
+
+def _fork_url(row: Any) -> str:
+    return reverse("fork", args=[row.owner.slug, row.name])
 
 
 def _tool_url(row: Any) -> str:

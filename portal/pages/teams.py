@@ -7,6 +7,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from audit import queries as audit
+from blueprints.queries import forks as fork_queries
+from blueprints.queries import library
 from kernel.errors import Invalid
 from portal.pages import federation, trails
 from portal.pages.screens import principal_of, screen, submit
@@ -105,7 +107,10 @@ def _render(
         "members": list(tenants.memberships(principal, node)[:SHOWN]),
         "agents": list(tenants.agents(principal).filter(home=node)[:SHOWN]),
         "servers": list(registry.servers(principal).filter(owner=node)[:SHOWN]),
+        "published": list(library.blueprints(principal).filter(owner=node)[:SHOWN]),
+        "forks": list(fork_queries.forks(principal).filter(owner=node, status="active")[:SHOWN]),
         "keeps": authority.keeps(principal, node),
+        "works": authority.contributes(principal, node),
         "joinable": federation.joinable(principal, node, linked),
         "releasable": {other.pk for other in linked if _admits(principal, node, other)},
         "groups": list(registry.tool_groups(principal).filter(owner=node, server=None)[:GROUPS]),

@@ -14,6 +14,7 @@ BOX_WIDTH, BOX_HEIGHT = 232, 46
 GAP_X, GAP_Y = 28, 30
 MARGIN_X, MARGIN_Y = 44, 8
 LETTERS: Final = 30
+LABEL: Final = 180
 KINDS: Final = {
     "run": "Command",
     "agent": "Agent",
@@ -45,7 +46,7 @@ def draw_graph(document: Mapping[str, Any], marks: Mapping[str, str] | None = No
     """Returns the flow of a sound blueprint. `marks` name a tone (ok, warn, bad, note) for the nodes to point out."""
     graph = Graph(document["nodes"])
     places = _places(graph)
-    width = max(place.x for place in places.values()) + BOX_WIDTH + MARGIN_X
+    width = max(place.x for place in places.values()) + BOX_WIDTH + _room_for_labels(graph, places)
     height = max(place.y for place in places.values()) + BOX_HEIGHT + MARGIN_Y
     edges = [edge for edges in graph.edges.values() for edge in edges if edge.target in places]
     lines = format_html_join("", "{}", ((_line(edge, places),) for edge in edges))
@@ -60,6 +61,16 @@ def draw_graph(document: Mapping[str, Any], marks: Mapping[str, str] | None = No
         lines=lines,
         boxes=boxes,
     )
+
+
+def _room_for_labels(graph: Graph, places: Mapping[str, Place]) -> int:
+    """Ways around other boxes run on the right, with their condition beside them."""
+    edges = (edge for edges in graph.edges.values() for edge in edges if edge.target in places)
+    return LABEL if any(_goes_around(places[edge.source], places[edge.target]) for edge in edges) else MARGIN_X
+
+
+def _goes_around(start: Place, end: Place) -> bool:
+    return end.y - start.y > BOX_HEIGHT + GAP_Y and start.x == end.x
 
 
 def _places(graph: Graph) -> dict[str, Place]:
@@ -100,7 +111,7 @@ def _line(edge: Edge, places: Mapping[str, Place]) -> SafeString:
     if edge.kind == "again":
         return _back(edge, start, end)
     x1, y1, x2, y2 = start.middle, start.y + BOX_HEIGHT, end.middle, end.y
-    if y2 - y1 > GAP_Y and x1 == x2:  # past other boxes: around them on the right
+    if _goes_around(start, end):
         side = start.x + BOX_WIDTH
         path = f"M{side} {y1 - 14}h{GAP_X // 2}V{y2 + 14}h-{GAP_X // 2}"
         head = f"M{side + 6} {y2 + 10}l-6 4 6 4"

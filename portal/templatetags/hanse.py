@@ -9,6 +9,7 @@ from django.template import Context
 from django.urls import reverse
 from django.utils.html import format_html
 
+from blueprints.forks.derivation import target
 from kernel.clock import now
 from portal.parts import charts, diff, estate, marks, moments, navigation
 from portal.parts.reasons import remedy_of, words_of
@@ -144,3 +145,21 @@ def column(page: Any, name: str, css: str = "") -> str:
 def sum_of(numbers: Iterable[int]) -> int:
     """Returns the sum."""
     return sum(numbers)
+
+
+@register.filter
+def grouped(number: int) -> str:
+    """Returns a whole number with its thousands apart."""
+    return f"{number:,}"
+
+
+@register.filter
+def comparison(operator: str) -> str:
+    """Returns how a precondition compares, in words."""
+    return {"eq": "is", "ne": "is not", "gte": "is at least", "lte": "is at most"}.get(operator, operator)
+
+
+@register.filter
+def about(operation: Mapping[str, Any]) -> str:
+    """Returns the pointer of what a fork's operation is about."""
+    return target(operation)[1]

@@ -7,10 +7,15 @@ django.setup()
 from django.core.management import call_command  # noqa: E402
 from django.db import transaction  # noqa: E402
 
+from tenants.principals import SYSTEM  # noqa: E402
+from tenants.rules import Role  # noqa: E402
 from tenants.scope import ALL, tenant_scope  # noqa: E402
+from tenants.services import give_role  # noqa: E402
+from tests.actors import make_person  # noqa: E402
 from tests.pages.estate import make_estate  # noqa: E402
 
 if __name__ == "__main__":
     with transaction.atomic(), tenant_scope(ALL):
-        make_estate()
+        cast = make_estate()
+        give_role(actor=SYSTEM, person=make_person("curator"), tenant=cast.platform, role=Role.REVIEWER)
     call_command("collectstatic", verbosity=0, interactive=False, clear=True)

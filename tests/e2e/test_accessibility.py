@@ -39,6 +39,26 @@ SCREENS = {
     "styleguide": "/styleguide/",
     "password": "/accounts/password/change/",
 }
+BLUEPRINTS = {
+    "blueprints": "/blueprints/",
+    "blueprint": "/blueprints/platform/implement-ticket-brownfield/",
+    "blueprint-yaml": "/blueprints/platform/implement-ticket-brownfield/yaml/",
+    "blueprint-versions": "/blueprints/platform/implement-ticket-brownfield/versions/",
+    "blueprint-forks": "/blueprints/platform/implement-ticket-brownfield/forks/",
+    "blueprint-history": "/blueprints/platform/implement-ticket-brownfield/history/",
+    "blueprint-fork": "/blueprints/platform/implement-ticket-brownfield/fork/",
+    "blueprint-new": "/blueprints/propose/",
+    "version": "/blueprints/platform/implement-ticket-brownfield/versions/1.1.0/",
+    "version-waits": "/blueprints/team.ledger/code-review/versions/1.0.0/",
+    "forks": "/forks/",
+    "fork": "/forks/ledger/our-ticket/",
+    "fork-flow": "/forks/ledger/our-ticket/flow/",
+    "fork-yaml": "/forks/ledger/our-ticket/yaml/",
+    "fork-edit": "/forks/ledger/our-ticket/edit/",
+    "fork-rebase": "/forks/ledger/our-ticket/rebase/",
+    "fork-propose": "/forks/ledger/our-ticket/propose/",
+    "reviews": "/blueprints/reviews/",
+}
 ADMIN = {
     "home-admin": "/",
     "tenant-new": "/tenants/new/",
@@ -102,6 +122,10 @@ def test_the_check_finds_what_is_wrong(visit):
 
 def test_screens(visit):
     assert not faults_of(start(visit, "lead"), SCREENS)
+
+
+def test_screens_of_blueprints(visit):
+    assert not faults_of(start(visit, "lead"), BLUEPRINTS)
 
 
 def test_screens_of_others(visit):

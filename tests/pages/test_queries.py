@@ -5,7 +5,9 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from audit.services import record
+from blueprints.models import Blueprint, ChangeRequest, Fork, Version
 from kernel import clock
+from kernel.ids import new_uid
 from portal.rest.models import ApiKey
 from registry.models import Server, ToolGroup
 from tenants.models import Agent, Delegation, Membership, Person, Tenant
@@ -21,16 +23,24 @@ LISTS = (
     "/audit/",
     "/teams/ledger/groups/",
     "/me/keys/",
+    "/blueprints/",
+    "/forks/",
+    "/blueprints/reviews/",
 )
 # What hangs together on one screen costs more, and no more than this, session and person and scope included.
 OTHERS = {
-    "/": 19,
+    "/": 22,
     "/teams/": 8,
-    "/teams/ledger/": 17,
+    "/teams/ledger/": 19,
     "/servers/accounts/": 13,
     "/servers/accounts/callers/": 19,
     "/groups/accounts/": 8,
-    "/search/?q=a": 10,
+    "/search/?q=a": 12,
+    "/blueprints/platform/implement-ticket-brownfield/": 7,
+    "/blueprints/platform/implement-ticket-brownfield/forks/": 9,
+    "/blueprints/platform/implement-ticket-brownfield/versions/1.1.0/": 9,
+    "/forks/ledger/our-ticket/": 12,
+    "/forks/ledger/our-ticket/rebase/": 9,
 }
 
 
@@ -58,8 +68,32 @@ def crowd(standing):
         ApiKey.objects.bulk_create(
             ApiKey(person=lead, name="k", digest=f"{n}", expires_at=clock.now() + (ends - clock.now())) for n in many
         )
+        _make_blueprints(team, many)
         for row in people:
             record(scope=team.pk, verb="tenants.role.given", person=row.uid, object=str(row.uid))
+
+
+def _make_blueprints(team, many):
+    version = Version.objects.filter(status="published").latest("id")
+    facts = {"title": "Same", "summary": "Same", "pattern": "either"}
+    Blueprint.objects.bulk_create(Blueprint(owner=team, name=f"b{n}", **facts) for n in many)
+    Fork.objects.bulk_create(
+        Fork(
+            owner=team,
+            blueprint=version.blueprint,
+            base=version,
+            measured=version,
+            name=f"f{n}",
+            title="Same",
+            document=version.document,
+            digest=version.digest,
+        )
+        for n in many
+    )
+    request = ChangeRequest.objects.filter(team_slug=team.slug).get()
+    for row in [request] * MANY:
+        row.pk, row.uid = None, new_uid()
+        row.save(force_insert=True)
 
 
 @pytest.fixture

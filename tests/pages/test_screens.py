@@ -30,8 +30,18 @@ PLACES = {
     "server": ("accounts",),
     "tenant": ("ledger",),
     "agent": ("builder-bot",),
+    "blueprints": (),
+    "blueprint_new": (),
+    "forks": (),
+    "reviews": (),
+    "blueprint": ("platform", "implement-ticket-brownfield"),
+    "blueprint_fork": ("platform", "implement-ticket-brownfield"),
+    "version": ("platform", "implement-ticket-brownfield", "1.1.0"),
+    "fork": ("ledger", "our-ticket"),
 }
 TABS = ("callers", "probes", "changes", "credential")
+BLUEPRINT_TABS = ("yaml", "versions", "forks", "requests", "history")
+FORK_TABS = ("flow", "yaml", "requests", "history")
 
 
 @pytest.mark.parametrize("name", PLACES)
@@ -51,6 +61,10 @@ def test_every_screen_opens_for_who_belongs_there(browse, who):
         assert "{%" not in response.content.decode()
     for tab in TABS:
         assert client.get(reverse("server_tab", args=["accounts", tab])).status_code == 200
+    for tab in BLUEPRINT_TABS:
+        assert client.get(reverse("blueprint_tab", args=[*PLACES["blueprint"], tab])).status_code == 200
+    for tab in FORK_TABS:
+        assert client.get(reverse("fork_tab", args=[*PLACES["fork"], tab])).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["server", "tenant", "agent"])

@@ -14,6 +14,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from audit.models import Event
+from blueprints.models import ChangeRequest
 from portal.rest.keys import create_key
 from registry.models import Server, Tool
 from registry.services import create_group
@@ -41,6 +42,8 @@ class Place:
     group: str
     key: str
     domain: str
+    namespace: str
+    request: str
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,37 @@ RULES: dict[str, Rule] = {
     "styleguide": get(ALL, ALL),
     "catalog": get(ALL, ALL),
     "server_new": get(ALL, ALL),
+    "blueprints": get(ALL, ALL),
+    "blueprint_new": get(ALL, ALL),
+    "blueprint_check": post(ALL, ALL, text="blueprint: 1"),
+    "forks": get(ALL, ALL),
+    "reviews": get(ALL, ALL),
+    # The platform's blueprint is everybody's to read; its request is, too, wherever it comes from.
+    "blueprint": get(ALL, ALL, "platform", "implement-ticket-brownfield"),
+    "blueprint_tab": get(ALL, ALL, "platform", "implement-ticket-brownfield", "forks"),
+    "blueprint_fork": get(ALL, ALL, "platform", "implement-ticket-brownfield"),
+    "change_request": get(ALL, ALL, "{request}"),
+    "version": get(HOME, ABROAD, "{namespace}", "code-review", "1.0.0"),
+    "version_new": get("200 403 200 200 403 404 404 302", ABROAD, "{namespace}", "code-review"),
+    "version_decide": post(
+        "302 403 403 403 302 404 404 302", "302 404 404 404 404 403 404 302", "{namespace}", "code-review", "1.0.0",
+        "publish"),
+    "blueprint_deprecate": post(
+        "302 403 403 403 403 403 403 302", "302 403 403 403 403 403 403 302", "platform",
+        "implement-ticket-brownfield", reason="Old."),
+    "blueprint_restore": post(
+        "409 403 403 403 403 403 403 302", "409 403 403 403 403 403 403 302", "platform",
+        "implement-ticket-brownfield"),
+    "request_decide": post(
+        "302 403 403 403 403 403 403 302", "302 403 403 403 403 403 403 302", "{request}", "accept", part="minor"),
+    "fork": get(HOME, ABROAD, "{team}", "our-ticket"),
+    "fork_tab": get(HOME, ABROAD, "{team}", "our-ticket", "yaml"),
+    "fork_edit": get("200 403 200 200 403 404 404 302", ABROAD, "{team}", "our-ticket"),
+    "fork_rebase": get("200 403 200 200 403 404 404 302", ABROAD, "{team}", "our-ticket"),
+    "fork_propose": get("200 403 200 200 403 404 404 302", ABROAD, "{team}", "our-ticket"),
+    "fork_act": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "our-ticket", "retire",
+        reason="Done."),
     "teams": get(ALL, ALL),
     "identity": get(ALL, ALL),
     "agent_new": get(ALL, ALL),
@@ -184,6 +218,8 @@ def _place(team, server, agent, lead, delegation, domain):
         group=group.slug,
         key=str(key.uid),
         domain=domain.slug,
+        namespace=f"team.{team.slug}",
+        request=str(ChangeRequest.objects.get(team_slug=team.slug).uid),
     )
     return {**vars(place), "pin": tool.seen_pin}
 
