@@ -76,7 +76,9 @@ urlpatterns = [
     path(f"{FORK}/rebase/", forks.rebase, name="fork_rebase"),
     path(f"{FORK}/propose/", forks.propose, name="fork_propose"),
     re_path(
-        r"^forks/(?P<team>[-a-z0-9]+)/(?P<name>[-a-z0-9]+)/(?P<act>configure|retire)/$", forks.act_on, name="fork_act"
+        r"^forks/(?P<team>[-a-z0-9]+)/(?P<name>[-a-z0-9]+)/(?P<act>configure|drop|retire)/$",
+        forks.act_on,
+        name="fork_act",
     ),
     path(f"{FORK}/<slug:tab>/", forks.fork, name="fork_tab"),
     path("teams/", teams.teams, name="teams"),

@@ -196,10 +196,15 @@ def propose(request: HttpRequest, team: str, name: str) -> HttpResponse:
 
 @screen("POST")
 def act_on(request: HttpRequest, team: str, name: str, act: str) -> HttpResponse:
-    """Makes a fork a configuration, or retires it."""
+    """Makes a fork a configuration, drops one of its changes, or retires it."""
     principal = principal_of(request)
     found = queries.fork_by_ref(principal, team, name)
-    if act == "configure":
+    if act == "drop":
+        place = request.POST.get("target", "")
+        left = [operation for operation in found.operations if target(operation)[1] != place]
+        forking.change_fork(actor=principal, fork=found, operations=left)
+        messages.success(request, f"{place} is what upstream has again.")
+    elif act == "configure":
         forking.configure_fork(actor=principal, fork=found)
         messages.success(request, f"{found.title} follows each new version by itself from now on.")
     else:
@@ -274,8 +279,9 @@ def _changes(principal: Principal, found: Fork, difference: Difference) -> dict[
         for family in queries.families_of(principal, found.blueprint)
         if found.ref in family.forks
     }
-    units = units_of(difference, reasons_of(found.operations))
-    return {"units": units, "policies": queries.policies_of(found), "shared": shared}
+    reasons = reasons_of(found.operations)
+    units = units_of(difference, reasons)
+    return {"units": units, "droppable": set(reasons), "policies": queries.policies_of(found), "shared": shared}
 
 
 def _flow(principal: Principal, found: Fork, difference: Difference) -> dict[str, object]:

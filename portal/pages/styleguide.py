@@ -44,4 +44,5 @@ def icon_names() -> list[str]:
 def styleguide(request: HttpRequest) -> HttpResponse:
     """Shows sample words in every part."""
     context = {"icons": icon_names(), "states": [*TONES], "nodes": NODES, "rows": ROWS, "present": now()}
-    return render(request, "pages/styleguide/page.html", context | {"before": BEFORE, "after": AFTER})
+    samples = {"before": BEFORE, "after": AFTER, "numbers": {"behind": 2, "drift": 1, "conflicts": 1}}
+    return render(request, "pages/styleguide/page.html", context | samples)
