@@ -9,6 +9,8 @@ import yaml
 from blueprints.format.reading import FLOAT
 
 _WIDTH: Final = 110
+_BREAKS: Final = "\x85\u2028\u2029"
+"""What YAML takes for the end of a line, and nobody sees."""
 
 
 class _Writer(yaml.SafeDumper):
@@ -16,7 +18,10 @@ class _Writer(yaml.SafeDumper):
 
 
 def _text(writer: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    return writer.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+    style = "|" if "\n" in value else None
+    if any(letter in _BREAKS for letter in value):
+        style = '"'  # the only style in which they are escaped
+    return writer.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 _Writer.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(rf"^(?:{FLOAT})$"), list("-0123456789"))

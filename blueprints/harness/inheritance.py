@@ -38,7 +38,7 @@ class Federation:
         """Yields those of teams. Teams of the same domains stand below the same checks, put together once."""
         known: dict[frozenset[str], list[Check]] = {}
         for layer, domains in self.teams:
-            names = domains & self.domains.keys()
+            names = domains.intersection(self.domains)
             if names not in known:
                 above = [self.platform, *(self.domains[name] for name in sorted(names))]
                 known[names] = settle(above, today=today).checks
