@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
+from blueprints.format.writing import as_yaml
+
 Document = Mapping[str, Any]
 Edit = Callable[[Document], dict[str, Any]]
 
@@ -105,6 +107,26 @@ def _without(layer: Document, section: str, reference: str) -> dict[str, Any]:
     if section not in layer:
         return dict(layer)
     return {**layer, section: [one for one in layer[section] if one["check"] != reference]}
+
+
+_ORDER: Final = (
+    *("harness", "owner", "tier", "tenant", "checks", "tighten", "waivers"),
+    *("id", "check", "title", "sensor", "blocking", "command", "prompt", "person", "reason", "expires"),
+    *("parameters", "direction", "value", "scale", "evidence"),
+)
+_RANK: Final = {name: rank for rank, name in enumerate(_ORDER)}
+
+
+def text_of(layer: Document) -> str:
+    """Returns the layer as YAML, its keys in the order in which people read them: the database keeps none."""
+    return as_yaml(_arranged(layer))
+
+
+def _arranged(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        names = sorted(value, key=lambda name: (_RANK.get(name, len(_RANK)), name))
+        return {name: _arranged(value[name]) for name in names}
+    return [_arranged(one) for one in value] if isinstance(value, list) else value
 
 
 SECTIONS: Final = {"checks": "id", "tighten": "check", "waivers": "check"}

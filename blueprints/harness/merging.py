@@ -14,6 +14,7 @@ from blueprints.harness.layers import TIERS, Check, Waiver, check_layer, own_che
 from blueprints.harness.parameters import Parameter
 
 MAX_WAIVER: Final = timedelta(days=90)
+REDEFINED: Final = "CHECK_REDEFINED"
 Layer = Mapping[str, Any]
 
 
@@ -23,6 +24,11 @@ class Refusal:
 
     tenant: str
     finding: Finding
+
+    @property
+    def still_runs(self) -> bool:
+        """Tells whether the entry is in force all the same when layers are settled: a check whose id was taken above."""
+        return self.finding.code == REDEFINED
 
 
 class HarnessRefused(Exception):
@@ -131,7 +137,7 @@ def _redefinitions(layer: Layer, above: Sequence[Check]) -> Iterator[Finding]:
             owner = known[written["id"]].owners[0]
             said = f"The check {written['id']!r} belongs to {owner!r} and cannot be written anew."
             remedy = f"Tighten {owner}/{written['id']}, or choose another id."
-            yield fault("CHECK_REDEFINED", ("checks", place, "id"), said, remedy)
+            yield fault(REDEFINED, ("checks", place, "id"), said, remedy)
 
 
 def _weakened(layer: Layer, above: Sequence[Check]) -> Iterator[Finding]:

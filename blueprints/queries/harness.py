@@ -7,7 +7,8 @@ from typing import Any
 
 from django.db.models import Model, Prefetch, Q, QuerySet
 
-from blueprints.format.findings import Finding, fault
+from blueprints.format.findings import Finding, fault, located
+from blueprints.format.reading import Source, Unreadable, read_yaml
 from blueprints.harness import editing, merging
 from blueprints.harness.inheritance import Federation
 from blueprints.harness.layers import Check, check_layer, empty_layer
@@ -51,7 +52,7 @@ class Preview:
     changes: list[editing.Changed]
     teams: list[Tenant]
     lapsing: list[Refusal]
-    version: int
+    layer_version: int
 
 
 def today() -> date:
@@ -156,25 +157,34 @@ def _waiver_faults(principal: Principal, before: Document, document: Document) -
     ]  # fmt: skip
 
 
-def preview(principal: Principal, owner: Tenant, document: Any) -> Preview:
+def preview(principal: Principal, owner: Tenant, *, text: str | None = None, document: Any = None) -> Preview:
     """Returns what writing this layer would do, without writing it; for who keeps the tenant, and so sees all below."""
     require_keeper(principal, owner, "preview a harness layer")
     own = layer_of(principal, owner)
-    before = document_of(own, owner)
-    version = own.version if own else 0
-    found = faults_of(principal, owner, before, document)
+    before, version = document_of(own, owner), own.version if own else 0
+    try:
+        source = Source(document) if text is None else read_yaml(text)
+    except Unreadable as error:
+        return Preview(findings=[error.finding], changes=[], teams=[], lapsing=[], layer_version=version)
+    found = located(faults_of(principal, owner, before, source.value), source.places)
     if found:
-        return Preview(findings=found, changes=[], teams=[], lapsing=[], version=version)
-    present = _federation(principal, owner)
-    after = _lapsed(principal, owner, present.with_layer(document)) if present else []
-    known = {(one.tenant, one.finding.path) for one in (_lapsed(principal, owner, present) if present else ())}
+        return Preview(findings=found, changes=[], teams=[], lapsing=[], layer_version=version)
     return Preview(
         findings=[],
-        changes=list(editing.changes(before, document)),
+        changes=list(editing.changes(before, source.value)),
         teams=inheritors(principal, owner),
-        lapsing=[one for one in after if (one.tenant, one.finding.path) not in known],
-        version=version,
+        lapsing=_newly_lapsed(principal, owner, source.value),
+        layer_version=version,
     )
+
+
+def _newly_lapsed(principal: Principal, owner: Tenant, document: Document) -> list[Refusal]:
+    present = _federation(principal, owner)
+    if present is None:
+        return []
+    known = {(one.tenant, one.finding.path) for one in _lapsed(principal, owner, present)}
+    after = _lapsed(principal, owner, present.with_layer(document))
+    return [one for one in after if (one.tenant, one.finding.path) not in known]
 
 
 def inheritors(principal: Principal, owner: Tenant) -> list[Tenant]:

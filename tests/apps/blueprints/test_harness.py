@@ -322,11 +322,11 @@ def test_what_changed_above_leaves_lower_entries_out_and_names_them(cast):
     services.tighten_check(**entry, check="payments/card_data", parameters={"max_findings": 2}, blocking=True)
     services.tighten_check(**entry, check="platform/tests", parameters={"coverage": 70})
     strict = {**CARD_DATA, "parameters": {"max_findings": {"direction": "down", "value": 0}}}
-    shown = queries.preview(cast.steward, cast.domain, layer("domain", "payments", checks=[strict]))
+    shown = queries.preview(cast.steward, cast.domain, document=layer("domain", "payments", checks=[strict]))
     assert [(one.tenant, one.finding.path) for one in shown.lapsing] == [
         ("ledger", "/tighten/0/parameters/max_findings")
     ]
-    assert ([team.slug for team in shown.teams], shown.version, shown.findings) == (["ledger"], 1, [])
+    assert ([team.slug for team in shown.teams], shown.layer_version, shown.findings) == (["ledger"], 1, [])
     assert [(one.section, one.name, one.kind) for one in shown.changes] == [("checks", "card_data", "changed")]
     services.change_check(actor=cast.steward, owner=cast.domain, check=strict)
     found = queries.harness_of(cast.member, cast.team)
@@ -345,21 +345,21 @@ def test_what_changed_above_leaves_lower_entries_out_and_names_them(cast):
 
 def test_a_preview_says_why_a_layer_would_be_refused_and_writes_nothing(cast):
     shown = queries.preview(
-        cast.steward, cast.domain, layer("domain", "payments", checks=[{**TESTS, "blocking": False}])
+        cast.steward, cast.domain, document=layer("domain", "payments", checks=[{**TESTS, "blocking": False}])
     )
     assert [one.code for one in shown.findings] == ["CHECK_REDEFINED"]
-    assert (shown.teams, shown.changes, shown.version) == ([], [], 0)
+    assert (shown.teams, shown.changes, shown.layer_version) == ([], [], 0)
     assert not Layer.objects.filter(owner=cast.domain).exists()
     with pytest.raises(Forbidden):
-        queries.preview(cast.lead, cast.domain, layer("domain", "payments"))
-    assert queries.preview(cast.lead, cast.team, layer("team", "ledger")).teams == []
+        queries.preview(cast.lead, cast.domain, document=layer("domain", "payments"))
+    assert queries.preview(cast.lead, cast.team, document=layer("team", "ledger")).teams == []
 
 
 def test_a_change_of_the_platform_is_previewed_for_domains_and_teams(cast):
     services.tighten_check(actor=cast.steward, owner=cast.domain, check="platform/tests", parameters={"coverage": 70})
     services.tighten_check(actor=cast.outsider, owner=cast.rival, check="platform/tests", parameters={"coverage": 65})
     strict = {**TESTS, "parameters": {"coverage": {"direction": "up", "value": 90}}}
-    shown = queries.preview(cast.admin, cast.platform, layer("platform", "platform", checks=[strict]))
+    shown = queries.preview(cast.admin, cast.platform, document=layer("platform", "platform", checks=[strict]))
     assert [one.tenant for one in shown.lapsing] == ["payments", "rival"]
     assert [team.slug for team in shown.teams] == ["ledger", "rival"]
 

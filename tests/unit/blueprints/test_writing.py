@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from blueprints.format.reading import Unreadable, read_yaml
 from blueprints.format.writing import as_yaml
+from blueprints.harness.editing import text_of
 
 ODD = ["1e5", "1.5e3", "0x10", "1_000", "012", "on", "no", "~", "null", "", " x ", "a: b", "- a", "# c", "2026-01-01",
        "=", "<<", "a\nb\n", "a\n b \n\n", "\ttab", "%y", "@x", "'", '"', "\x85", "\u2028", "\u2029a\nb", "\ufeff", "-", "?", "1."]  # fmt: skip
@@ -27,3 +28,12 @@ def test_the_zero_character_is_refused_where_it_stands():
     with pytest.raises(Unreadable) as refused:
         read_yaml('a: 1\nb: "x\\0"')
     assert (refused.value.finding.code, refused.value.finding.line) == ("NOT_TEXT", 2)
+
+
+def test_a_layer_is_written_in_the_order_in_which_people_read_it():
+    check = {"evidence": ["sarif"], "id": "tests", "parameters": {"b": {"value": 1, "direction": "up"}, "a": {}}}
+    layer = {"checks": [check], "owner": {"tenant": "x", "tier": "team"}, "harness": 1}
+    assert [line.strip(" -").partition(":")[0] for line in text_of(layer).splitlines()] == [
+        *("harness", "owner", "tier", "tenant", "checks"),
+        *("id", "parameters", "a", "b", "direction", "value", "evidence", "sarif"),
+    ]
