@@ -1,7 +1,7 @@
 """Writes documents as YAML that people edit and that `reading` reads back as exactly the same document."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import yaml
@@ -9,23 +9,50 @@ import yaml
 from blueprints.format.reading import FLOAT
 
 _WIDTH: Final = 110
+_SHORT: Final = 90
+_FEW: Final = 3
 _BREAKS: Final = "\x85\u2028\u2029"
 """What YAML takes for the end of a line, and nobody sees."""
 
 
 class _Writer(yaml.SafeDumper):
-    """Quotes what our reader would take for a number, and writes long prose as a block."""
+    """Quotes what our reader would take for a number, writes prose as a block, and what is short on one line."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Returns true: our reader knows no aliases, so what stands in two places is written twice."""
+        return True
 
 
-def _text(writer: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+def _text(writer: _Writer, value: str) -> yaml.Node:
     style = "|" if "\n" in value else None
     if any(letter in _BREAKS for letter in value):
         style = '"'  # the only style in which they are escaped
     return writer.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
+def _list(writer: _Writer, value: Sequence[Any]) -> yaml.Node:
+    node = writer.represent_list(value)
+    node.flow_style = _is_short(node.value)
+    return node
+
+
+def _dict(writer: _Writer, value: Mapping[str, Any]) -> yaml.Node:
+    node = writer.represent_dict(value)
+    node.flow_style = len(node.value) <= _FEW and _is_short([part for pair in node.value for part in pair])
+    return node
+
+
+def _is_short(nodes: Sequence[yaml.Node]) -> bool:
+    """Tells whether plain values, and lists of such, fit on one line together."""
+    inner = [one for part in nodes for one in (part.value if isinstance(part, yaml.SequenceNode) else [part])]
+    plain = all(isinstance(one, yaml.ScalarNode) and "\n" not in one.value for one in inner)
+    return plain and sum(len(one.value) + 2 for one in inner) <= _SHORT
+
+
 _Writer.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(rf"^(?:{FLOAT})$"), list("-0123456789"))
 _Writer.add_representer(str, _text)
+_Writer.add_representer(list, _list)
+_Writer.add_representer(dict, _dict)
 
 
 def as_yaml(document: Mapping[str, Any]) -> str:

@@ -118,7 +118,10 @@ _RANK: Final = {name: rank for rank, name in enumerate(_ORDER)}
 
 
 def text_of(layer: Document) -> str:
-    """Returns the layer as YAML, its keys in the order in which people read them: the database keeps none."""
+    """Returns a layer, or a part of one, as YAML, its keys in the order in which people read them.
+
+    The database keeps no order.
+    """
     return as_yaml(_arranged(layer))
 
 

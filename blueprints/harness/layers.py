@@ -13,6 +13,7 @@ from blueprints.format.shapes import Choice, Flag, Many, Named, Record, Text, Wh
 from blueprints.harness.parameters import DIRECTIONS, Parameter
 
 TIERS: Final = ("platform", "domain", "team")
+EVIDENCE: Final = ("sarif", "junit", "coverage", "statement")
 _WORD: Final = Text(most=200)
 _WORDS: Final = Many(of=_WORD, most=200)
 _NUMBER: Final = Whole(least=-MAX_INTEGER, most=MAX_INTEGER)
@@ -36,7 +37,7 @@ class _Value:
         return {"anyOf": [{"type": "boolean"}, *(shape.schema() for shape in (_WORD, _NUMBER, _WORDS))]}
 
 
-_EVIDENCE: Final = Many(of=Choice(("sarif", "junit", "coverage", "statement")), most=4, unique=True)
+_EVIDENCE: Final = Many(of=Choice(EVIDENCE), most=len(EVIDENCE), unique=True)
 _PARAMETER: Final = Record(
     required={"direction": Choice(DIRECTIONS), "value": _Value()},
     optional={"scale": Many(of=_WORD, least=2, most=20, unique=True)},

@@ -86,15 +86,28 @@ def harness_of(principal: Principal, tenant: Tenant) -> Harness:
     Layers of the same tier that this tenant is not below are never in it. What is left out because something above
     changed later stands in `lapsed`.
     """
-    sources = {node.slug: node for node in _sources(principal, tenant)}
-    rows = {row.owner.slug: row for row in layers(principal).filter(owner__in=[node.pk for node in sources.values()])}
-    documents = [document_of(rows.get(slug), node) for slug, node in sources.items()]
-    settled = merging.settle(documents, today=today())
+    sources = list(_sources(principal, tenant))
+    return _put_together(principal, tenant, sources, layers(principal).filter(owner__in=sources))
+
+
+def overview_of(principal: Principal, tenant: Tenant) -> tuple[Harness, list[Tenant], list[Refusal]]:
+    """Returns what is in force for a tenant, the visible teams that inherit its checks, and what lapsed below it."""
+    if tenant.tier == Tier.TEAM:
+        return harness_of(principal, tenant), [], []
+    sources, rows = list(_sources(principal, tenant)), list(_rows_around(principal, tenant))
+    own = {node.pk for node in sources}
+    found = _put_together(principal, tenant, sources, [row for row in rows if row.owner_id in own])
+    return found, inheritors(principal, tenant), _lapsed(principal, tenant, _federation(sources[0], rows))
+
+
+def _put_together(principal: Principal, tenant: Tenant, nodes: Iterable[Tenant], rows: Iterable[Layer]) -> Harness:
+    sources, written = {node.slug: node for node in nodes}, {row.owner_id: row for row in rows}
+    texts = {slug: document_of(written.get(node.pk), node) for slug, node in sources.items()}
+    settled = merging.settle(list(texts.values()), today=today())
     is_whole = tenant.tier != Tier.TEAM or sees_domains_of(principal, tenant)
-    texts = {document["owner"]["tenant"]: document for document in documents}
     return Harness(
         tenant=tenant,
-        own=rows.get(tenant.slug),
+        own=written.get(tenant.pk),
         sources=sources,
         checks=settled.checks,
         lapsed=[one for one in settled.lapsed if is_whole or _is_decidable(one, texts, sources)],
@@ -179,9 +192,9 @@ def preview(principal: Principal, owner: Tenant, *, text: str | None = None, doc
 
 
 def _newly_lapsed(principal: Principal, owner: Tenant, document: Document) -> list[Refusal]:
-    present = _federation(principal, owner)
-    if present is None:
+    if owner.tier == Tier.TEAM:
         return []
+    present = _federation(_sources(principal, owner)[0], _rows_around(principal, owner))
     known = {(one.tenant, one.finding.path) for one in _lapsed(principal, owner, present)}
     after = _lapsed(principal, owner, present.with_layer(document))
     return [one for one in after if (one.tenant, one.finding.path) not in known]
@@ -190,12 +203,6 @@ def _newly_lapsed(principal: Principal, owner: Tenant, document: Document) -> li
 def inheritors(principal: Principal, owner: Tenant) -> list[Tenant]:
     """Returns the visible teams for which the checks of a domain or the platform are in force; below a team is none."""
     return [] if owner.tier == Tier.TEAM else list(tenants.teams_in(principal, owner))
-
-
-def lapsed_below(principal: Principal, owner: Tenant) -> list[Refusal]:
-    """Returns the entries of visible tenants below that fit no more what stands above them."""
-    federation = _federation(principal, owner)
-    return _lapsed(principal, owner, federation) if federation else []
 
 
 def _lapsed(principal: Principal, owner: Tenant, federation: Federation) -> list[Refusal]:
@@ -209,22 +216,19 @@ def _lapsed(principal: Principal, owner: Tenant, federation: Federation) -> list
     return [one for one in found if _is_decidable(one, texts, seen)]
 
 
-def _federation(principal: Principal, owner: Tenant) -> Federation | None:
-    """Returns the layers that a change of this tenant's can touch: three questions, however many teams there are."""
-    if owner.tier == Tier.TEAM:
-        return None
-    platform = tenants.tenants(principal).filter(tier=Tier.PLATFORM).first()
-    if platform is None:
-        return None
+def _rows_around(principal: Principal, owner: Tenant) -> QuerySet[Layer]:
+    """Returns the layers that a change of this one can touch, and those that stand beside it: two questions."""
     teams = tenants.teams_in(principal, owner).order_by()
     seen = Prefetch("owner__domains", queryset=tenants.tenants(principal), to_attr="seen_domains")
-    rows = layers(principal).filter(~Q(owner__tier=Tier.TEAM) | Q(owner__in=teams)).prefetch_related(seen)
+    return layers(principal).filter(~Q(owner__tier=Tier.TEAM) | Q(owner__in=teams)).prefetch_related(seen)
+
+
+def _federation(platform: Tenant, rows: Iterable[Layer]) -> Federation:
     documents = {row.owner: row.document for row in rows}
-    top = documents.get(platform, document_of(None, platform))
     domains = {node.slug: one for node, one in documents.items() if node.tier == Tier.DOMAIN}
     below = [
         (one, frozenset(domain.slug for domain in node.seen_domains))  # type: ignore[attr-defined]
         for node, one in documents.items()
         if node.tier == Tier.TEAM
     ]
-    return Federation(top, domains, below)
+    return Federation(documents.get(platform, document_of(None, platform)), domains, below)

@@ -4,6 +4,8 @@ from django.db import connection
 
 from audit import records
 from audit.models import Stream
+from blueprints.services.baseline import load_layers
+from blueprints.services.harness import add_check, tighten_check
 from kernel.ids import new_uid
 from registry import services, surfaces
 from registry.addresses import AddressPolicy
@@ -68,11 +70,21 @@ def make_estate() -> Cast:
         services.register_server(
             actor=cast.admin, owner=owner, slug=slug, name=slug.title(), url="http://127.0.0.1:9/mcp", addresses=HOST
         )
+    make_layers(cast)
     live = make_delegation(cast.lead, cast.agent, "accounts", purpose="Answer questions")
     ended = make_delegation(cast.member, cast.agent, "accounts", purpose="Nightly run")
     revoke_delegation(actor=cast.member, delegation=ended, reason="done")
     record_calls(cast, live)
     return cast
+
+
+def make_layers(cast: Cast) -> None:
+    """The shipped layers for platform and domain; both teams add a check of their own, ours tightens one of above."""
+    load_layers(actor=cast.admin, owners={"platform": cast.platform, "payments": cast.domain})
+    for team, lead in ((cast.team, cast.lead), (cast.rival, cast.outsider)):
+        check = {"id": "contracts", "title": f"The contracts of {team.name} hold", "sensor": "computational"}
+        add_check(actor=lead, owner=team, check={**check, "blocking": False, "command": ["make", "contracts"]})
+    tighten_check(actor=cast.lead, owner=cast.team, check="platform/tests", parameters={"min_coverage": 85})
 
 
 def record_calls(cast: Cast, delegation: Delegation) -> None:

@@ -30,6 +30,10 @@ OTHERS = {
     "/servers/accounts/": 13,
     "/servers/accounts/callers/": 19,
     "/groups/accounts/": 8,
+    "/teams/ledger/harness/": 8,
+    "/teams/payments/harness/": 10,
+    "/teams/ledger/harness/changes/": 8,
+    "/teams/ledger/harness/edit/": 8,
     "/search/?q=a": 10,
 }
 

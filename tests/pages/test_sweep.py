@@ -14,6 +14,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from audit.models import Event
+from kernel import clock
 from portal.rest.keys import create_key
 from registry.models import Server, Tool
 from registry.services import create_group
@@ -91,6 +92,19 @@ RULES: dict[str, Rule] = {
     "keys": get(ALL, ALL),
     "tenant_new": get(ADMINS, ADMINS),
     "tenant_edit": get(KEEPERS, ABROAD, "{team}"),
+    "harness": get(HOME, ABROAD, "{team}"),
+    "harness_changes": get(HOME, ABROAD, "{team}"),
+    "harness_edit": get(KEEPERS, ABROAD, "{team}"),
+    "harness_preview": post(
+        "200 403 200 403 403 404 404 302", ABROAD, "{team}", text="harness: 1"),
+    "check_add": get(KEEPERS, ABROAD, "{team}"),
+    "check": get(KEEPERS, ABROAD, "{team}", "contracts"),
+    "check_tighten": get(KEEPERS, ABROAD, "{team}", "platform", "tests"),
+    "check_waive": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302",
+        "{team}", "contracts", reason="The scanner is down.", expires="{today}"),
+    "check_take_back": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "remove", check="contracts"),
     "groups": get(HOME, ABROAD, "{team}"),
     "group_new": get(KEEPERS, ABROAD, "{team}"),
     "group": get(HOME, ABROAD, "{group}"),
@@ -185,7 +199,7 @@ def _place(team, server, agent, lead, delegation, domain):
         key=str(key.uid),
         domain=domain.slug,
     )
-    return {**vars(place), "pin": tool.seen_pin}
+    return {**vars(place), "pin": tool.seen_pin, "today": clock.now().date().isoformat()}
 
 
 def names(patterns, outer=""):

@@ -334,7 +334,8 @@ def test_what_changed_above_leaves_lower_entries_out_and_names_them(cast):
         ("ledger", "WEAKER", "/tighten/0/parameters/max_findings")
     ]
     assert found.checks[1].parameters["max_findings"].value == 0
-    assert [one.tenant for one in queries.lapsed_below(cast.steward, cast.domain)] == ["ledger"]
+    _, teams, below = queries.overview_of(cast.steward, cast.domain)
+    assert ([team.slug for team in teams], [one.tenant for one in below]) == (["ledger"], ["ledger"])
     with pytest.raises(Invalid) as refused:
         services.tighten_check(**entry, check="platform/tests", parameters={"coverage": 80})
     assert findings(refused) == [("WEAKER", "/tighten/0/parameters/max_findings")], "what lapsed is put right first"
@@ -388,7 +389,7 @@ def test_who_may_not_see_every_domain_of_a_team_is_told_so_and_shown_nothing_of_
     assert in_force(lead, cast.team) == {"platform/tests", "north/of_north"}
     assert in_force(cast.steward, cast.team) == {"platform/tests"}
     assert part.lapsed == [], "an entry about what one does not see is no fault that one could name"
-    assert queries.lapsed_below(cast.steward, cast.domain) == []
+    assert queries.overview_of(cast.steward, cast.domain)[2] == []
     assert "north" not in part.sources
 
 
