@@ -21,6 +21,8 @@ REQUEST_ACCEPTED: Final = "blueprints.request.accepted"
 REQUEST_DECLINED: Final = "blueprints.request.declined"
 REQUEST_WITHDRAWN: Final = "blueprints.request.withdrawn"
 LAYER_CHANGED: Final = "blueprints.layer.changed"
+CHECK_WAIVED: Final = "blueprints.check.waived"
+WAIVER_LIFTED: Final = "blueprints.waiver.lifted"
 REPOSITORY_REGISTERED: Final = "blueprints.repository.registered"
 REPOSITORY_CHANGED: Final = "blueprints.repository.changed"
 REPOSITORY_REMOVED: Final = "blueprints.repository.removed"
@@ -48,6 +50,8 @@ LABELS: Final = {
     REQUEST_DECLINED: "Declined a change from a fork",
     REQUEST_WITHDRAWN: "Withdrew a change request",
     LAYER_CHANGED: "Changed a harness layer",
+    CHECK_WAIVED: "Waived a check",
+    WAIVER_LIFTED: "Lifted a waiver",
     REPOSITORY_REGISTERED: "Registered a repository",
     REPOSITORY_CHANGED: "Changed a repository",
     REPOSITORY_REMOVED: "Removed a repository",

@@ -10,6 +10,7 @@ from portal.rest.resources.audit import EventResource, StreamResource, Verificat
 from portal.rest.resources.delegations import DelegationResource
 from portal.rest.resources.descriptions import Nowhere, OpenAPI
 from portal.rest.resources.groups import GroupResource
+from portal.rest.resources.harness import HarnessResource
 from portal.rest.resources.me import KeyResource, MeResource
 from portal.rest.resources.people import PersonResource
 from portal.rest.resources.servers import CredentialResource, ServerResource
@@ -38,6 +39,9 @@ urlpatterns = [
     _at("tenants", TenantResource, LIST_AND_CREATE),
     _at("tenants/<slug:slug>", TenantResource, READ_AND_CHANGE),
     _at("tenants/<slug:slug>/domains/<slug:domain>", TenantResource, {"put": "join", "delete": "leave"}),
+    _at("tenants/<slug:slug>/harness", HarnessResource, READ),
+    _at("tenants/<slug:slug>/harness/layer", HarnessResource, {"get": "layer", "put": "update"}),
+    _at("tenants/<slug:slug>/harness/preview", HarnessResource, {"post": "preview"}),
     _at("tenants/<slug:slug>/members", MemberResource, LIST),
     _at("tenants/<slug:slug>/members/<slug:handle>/<slug:role>", MemberResource, {"put": "give", "delete": "take"}),
     _at("people", PersonResource, LIST_AND_CREATE),

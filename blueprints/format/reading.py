@@ -20,7 +20,8 @@ MAX_VALUES: Final = 20_000
 MAX_INTEGER: Final = 2**53 - 1
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
-_FLOAT: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+FLOAT: Final = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
+_FLOAT: Final = re.compile(FLOAT)
 _WORDS: Final[dict[str, Any]] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
@@ -132,8 +133,9 @@ def _scalar(event: Any, path: Path) -> Any:
         raise _refused("NUMBER", path, event.start_mark, "The number is too large for JSON.", "Quote it as text.")
     if isinstance(value, float) and not math.isfinite(value):
         raise _refused("NUMBER", path, event.start_mark, "The number is not finite.", "Write a smaller one.")
-    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise _refused("NOT_TEXT", path, event.start_mark, "The text holds half a character.", "Remove the escape.")
+    if isinstance(value, str) and any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value):
+        said = "The text holds half a character, or the zero character."
+        raise _refused("NOT_TEXT", path, event.start_mark, said, "Remove the escape.")
     return value
 
 

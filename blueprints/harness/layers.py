@@ -7,28 +7,37 @@ from itertools import islice
 from typing import Any, Final
 
 from blueprints.format.findings import MAX_FAULTS, Finding, Path, fault
+from blueprints.format.reading import MAX_INTEGER
 from blueprints.format.schema import ARGV, IDENT, LINE, PROSE, SENSOR, SLUG
-from blueprints.format.shapes import Choice, Flag, Many, Named, Record, Text
+from blueprints.format.shapes import Choice, Flag, Many, Named, Record, Text, Whole
 from blueprints.harness.parameters import DIRECTIONS, Parameter
 
 TIERS: Final = ("platform", "domain", "team")
+EVIDENCE: Final = ("sarif", "junit", "coverage", "statement")
 _WORD: Final = Text(most=200)
+_WORDS: Final = Many(of=_WORD, most=200)
+_NUMBER: Final = Whole(least=-MAX_INTEGER, most=MAX_INTEGER)
 
 
 class _Value:
     """A number, a word, true or false, or a list of words: what a parameter can hold."""
 
     def check(self, value: Any, path: Path) -> Iterator[Finding]:
-        words = isinstance(value, list) and len(value) <= 200 and all(isinstance(word, str) for word in value)
-        if not (words or isinstance(value, str | int)):
+        if isinstance(value, bool):
+            return
+        shape = next(
+            (shape for kind, shape in ((str, _WORD), (int, _NUMBER), (list, _WORDS)) if isinstance(value, kind)), None
+        )
+        if shape is None:
             yield fault("TYPE", path, "This is no value of a parameter.", "Write a number, a word, or a list of words.")
+        else:
+            yield from shape.check(value, path)
 
     def schema(self) -> dict[str, Any]:
-        words = {"type": "array", "items": {"type": "string"}, "maxItems": 200}
-        return {"anyOf": [{"type": ["string", "integer", "boolean"]}, words]}
+        return {"anyOf": [{"type": "boolean"}, *(shape.schema() for shape in (_WORD, _NUMBER, _WORDS))]}
 
 
-_EVIDENCE: Final = Many(of=Choice(("sarif", "junit", "coverage", "statement")), most=4, unique=True)
+_EVIDENCE: Final = Many(of=Choice(EVIDENCE), most=len(EVIDENCE), unique=True)
 _PARAMETER: Final = Record(
     required={"direction": Choice(DIRECTIONS), "value": _Value()},
     optional={"scale": Many(of=_WORD, least=2, most=20, unique=True)},
@@ -85,10 +94,23 @@ class Waiver:
     reason: str
     expires: date
 
+    def as_dict(self) -> dict[str, str]:
+        """Returns the waiver for machines."""
+        return {
+            "owner": self.owner,
+            "person": self.person,
+            "reason": self.reason,
+            "expires": self.expires.isoformat(),
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One check in force: whose it is, what it does, and how strict. `tightened` names who set each stricter value."""
+    """One check in force: whose it is, what it does, and how strict, each with its source.
+
+    `set_by` names the tenants whose value of a parameter is the one in force, `tightened` all who made it stricter,
+    `blocked_by` who lets the check block, and `evidence_by` who asks for a kind of evidence.
+    """
 
     id: str
     tier: str
@@ -100,6 +122,9 @@ class Check:
     prompt: str = ""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     evidence: frozenset[str] = frozenset()
+    set_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    blocked_by: tuple[str, ...] = ()
+    evidence_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tightened: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
 
@@ -126,15 +151,24 @@ class Check:
             "prompt": self.prompt,
             "parameters": {name: parameter.as_dict() for name, parameter in self.parameters.items()},
             "evidence": sorted(self.evidence),
-            "tightened": {name: list(owners) for name, owners in self.tightened.items()},
+            "set_by": {name: list(tenants) for name, tenants in self.set_by.items()},
+            "blocked_by": list(self.blocked_by),
+            "evidence_by": {kind: list(tenants) for kind, tenants in sorted(self.evidence_by.items())},
+            "tightened": {name: list(tenants) for name, tenants in self.tightened.items()},
+            "waivers": [waiver.as_dict() for waiver in self.waivers],
             "waived": self.waived,
         }
 
 
 def check_layer(document: Any) -> list[Finding]:
-    """Returns what is wrong with a layer by itself: its shape, its parameters, and checks that do nothing."""
+    """Returns what is wrong with a layer by itself: its shape, its parameters, checks that do nothing, odd letters."""
     found = list(islice(LAYER.check(document, ()), MAX_FAULTS))
-    return found or [*_check_checks(document), *_check_days(document)]
+    return found or [*_check_checks(document), *_check_days(document), *_check_letters(document, ())]
+
+
+def empty_layer(tier: str, tenant: str) -> dict[str, Any]:
+    """Returns the layer of a tenant that has written nothing yet: it demands nothing."""
+    return {"harness": 1, "owner": {"tier": tier, "tenant": tenant}}
 
 
 def _check_checks(document: Mapping[str, Any]) -> Iterator[Finding]:
@@ -161,20 +195,36 @@ def _check_days(document: Mapping[str, Any]) -> Iterator[Finding]:
             yield fault("FORM", ("waivers", place, "expires"), f"{waiver['expires']} is no day.", "Write a real day.")
 
 
+def _check_letters(value: Any, path: Path) -> Iterator[Finding]:
+    """What JSON can write and no database keeps: the zero letter, and half of a letter."""
+    if isinstance(value, str) and any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value):
+        yield fault("NOT_TEXT", path, "The text holds a letter that cannot be kept.", "Remove it.")
+    elif isinstance(value, dict | list):
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _check_letters(inner, (*path, name))
+
+
 def own_checks(layer: Mapping[str, Any]) -> list[Check]:
     """Returns the checks that a sound layer brings itself."""
-    return [
-        Check(
-            id=written["id"],
-            tier=layer["owner"]["tier"],
-            owners=(layer["owner"]["tenant"],),
-            title=written["title"],
-            sensor=written["sensor"],
-            blocking=written["blocking"],
-            command=tuple(written.get("command", ())),
-            prompt=written.get("prompt", ""),
-            parameters={name: Parameter.read(one) for name, one in written.get("parameters", {}).items()},
-            evidence=frozenset(written.get("evidence", ())),
-        )
-        for written in layer.get("checks", ())
-    ]
+    return [_own_check(layer["owner"], written) for written in layer.get("checks", ())]
+
+
+def _own_check(owner: Mapping[str, str], written: Mapping[str, Any]) -> Check:
+    owners = (owner["tenant"],)
+    parameters = {name: Parameter.read(one) for name, one in written.get("parameters", {}).items()}
+    evidence = frozenset(written.get("evidence", ()))
+    return Check(
+        id=written["id"],
+        tier=owner["tier"],
+        owners=owners,
+        title=written["title"],
+        sensor=written["sensor"],
+        blocking=written["blocking"],
+        command=tuple(written.get("command", ())),
+        prompt=written.get("prompt", ""),
+        parameters=parameters,
+        evidence=evidence,
+        set_by=dict.fromkeys(parameters, owners),
+        blocked_by=owners if written["blocking"] else (),
+        evidence_by=dict.fromkeys(sorted(evidence), owners),
+    )

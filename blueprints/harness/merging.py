@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, Final
 
-from blueprints.format.findings import Finding, Path, fault
+from blueprints.format.findings import Finding, Path, fault, pointer
 from blueprints.format.shapes import nearest
 from blueprints.harness.layers import TIERS, Check, Waiver, check_layer, own_checks
 from blueprints.harness.parameters import Parameter
 
 MAX_WAIVER: Final = timedelta(days=90)
+REDEFINED: Final = "CHECK_REDEFINED"
 Layer = Mapping[str, Any]
 
 
@@ -24,6 +25,11 @@ class Refusal:
     tenant: str
     finding: Finding
 
+    @property
+    def still_runs(self) -> bool:
+        """Tells whether the entry is in force all the same when layers are settled: a check whose id was taken above."""
+        return self.finding.code == REDEFINED
+
 
 class HarnessRefused(Exception):
     """The layers give no harness; says what in whose layer."""
@@ -33,24 +39,67 @@ class HarnessRefused(Exception):
         self.refusals = refusals
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Layers put together as far as they fit: the checks in force, and what fits no more below what changed above it."""
+
+    checks: list[Check]
+    lapsed: list[Refusal]
+
+
 def effective(layers: Sequence[Layer], *, today: date) -> list[Check]:
     """Returns the checks in force for a team, by tier and name. Raises `HarnessRefused`.
 
     `layers` are one platform's, those of all the team's domains, and the team's when it has one.
     """
+    settled = settle(layers, today=today)
+    if settled.lapsed:
+        raise HarnessRefused(settled.lapsed)
+    return settled.checks
+
+
+def settle(layers: Sequence[Layer], *, today: date) -> Settled:
+    """Returns the checks in force when layers were written at different times, and the entries that fit no more.
+
+    An entry that would weaken what stands above it now, or that tightens what is gone, is left out; whatever stands
+    above holds in full. A check whose id a higher tier has taken since keeps running beside that one: leaving it out
+    would take a demand away. Layers of a wrong shape raise `HarnessRefused`, as in `effective`.
+    """
     _require_sound(layers)
-    refusals: list[Refusal] = []
+    lapsed: list[Refusal] = []
     checks: list[Check] = []
     for tier in TIERS:
-        here = [layer for layer in layers if layer["owner"]["tier"] == tier]
-        for layer in here:
-            refusals += _refused(layer, checks, today)
-        if refusals:
-            raise HarnessRefused(refusals)
-        own = _joined([check for layer in sorted(here, key=_tenant) for check in own_checks(layer)])
-        checks = [*_tightened(checks, here), *own]
-        checks = [_waived(check, here, today) for check in checks]
-    return checks
+        here = sorted((layer for layer in layers if layer["owner"]["tier"] == tier), key=_tenant)
+        found = [list(misfits(layer, checks, today=today)) for layer in here]
+        lapsed += [Refusal(_tenant(layer), finding) for layer, one in zip(here, found, strict=True) for finding in one]
+        fitting = [_fitting(layer, one) for layer, one in zip(here, found, strict=True)]
+        own = _joined([check for layer in fitting for check in own_checks(layer)])
+        checks = [*_tightened(checks, fitting), *own]
+        checks = [_waived(check, fitting, today) for check in checks]
+    return Settled(checks, lapsed)
+
+
+def _fitting(layer: Layer, found: Sequence[Finding]) -> Layer:
+    """Returns the layer without what was found wrong with it, but with all its own checks."""
+    refused = {finding.path for finding in found}
+    tighten = [
+        _fitting_entry(written, pointer(("tighten", place)), refused)
+        for place, written in enumerate(layer.get("tighten", ()))
+        if pointer(("tighten", place, "check")) not in refused
+    ]
+    waivers = [
+        waiver
+        for place, waiver in enumerate(layer.get("waivers", ()))
+        if not refused & {pointer(("waivers", place, field)) for field in ("check", "expires")}
+    ]
+    return {**layer, "tighten": tighten, "waivers": waivers}
+
+
+def _fitting_entry(written: Mapping[str, Any], here: str, refused: set[str]) -> dict[str, Any]:
+    kept = {name: value for name, value in written.items() if f"{here}/{name}" not in refused}
+    values = written.get("parameters", {})
+    kept["parameters"] = {name: value for name, value in values.items() if f"{here}/parameters/{name}" not in refused}
+    return kept
 
 
 def _tenant(layer: Layer) -> str:
@@ -74,13 +123,11 @@ def _require_sound(layers: Sequence[Layer]) -> None:
         raise HarnessRefused([Refusal(", ".join(tenants), finding)])
 
 
-def _refused(layer: Layer, above: Sequence[Check], today: date) -> Iterator[Refusal]:
-    for finding in (
-        *_redefinitions(layer, above),
-        *_weakened(layer, above),
-        *_foreign_waivers(layer, today),
-    ):
-        yield Refusal(_tenant(layer), finding)
+def misfits(layer: Layer, above: Sequence[Check], *, today: date) -> Iterator[Finding]:
+    """Yields everything in a sound layer that would weaken the checks above it, or that does not fit them."""
+    yield from _redefinitions(layer, above)
+    yield from _weakened(layer, above)
+    yield from _foreign_waivers(layer, today)
 
 
 def _redefinitions(layer: Layer, above: Sequence[Check]) -> Iterator[Finding]:
@@ -90,7 +137,7 @@ def _redefinitions(layer: Layer, above: Sequence[Check]) -> Iterator[Finding]:
             owner = known[written["id"]].owners[0]
             said = f"The check {written['id']!r} belongs to {owner!r} and cannot be written anew."
             remedy = f"Tighten {owner}/{written['id']}, or choose another id."
-            yield fault("CHECK_REDEFINED", ("checks", place, "id"), said, remedy)
+            yield fault(REDEFINED, ("checks", place, "id"), said, remedy)
 
 
 def _weakened(layer: Layer, above: Sequence[Check]) -> Iterator[Finding]:
@@ -123,7 +170,7 @@ def _weaker(check: Check, name: str, value: Any, path: Path) -> Iterator[Finding
         return
     if not (demanded.agrees(wanted) and demanded.allows(wanted)):
         shown = demanded.as_dict()["value"]
-        said = f"{value!r} is weaker than {shown!r}, which {', '.join(check.owners)} demands."
+        said = f"{value!r} is weaker than {shown!r}, which {', '.join(check.set_by.get(name, check.owners))} demands."
         if demanded.direction == "fixed":
             said = f"{', '.join(check.owners)} has fixed {name!r} to {shown!r}."
         yield fault("WEAKER", path, said, f"The direction is {demanded.direction!r}: keep it or go further that way.")
@@ -168,7 +215,28 @@ def _join(one: Check, other: Check) -> Check:
         blocking=one.blocking or other.blocking,
         parameters=parameters,
         evidence=one.evidence | other.evidence,
+        set_by={
+            name: _setters(
+                joined, (one.parameters[name], one.set_by[name]), (other.parameters[name], other.set_by[name])
+            )
+            for name, joined in parameters.items()
+        },
+        blocked_by=(*one.blocked_by, *other.blocked_by),
+        evidence_by=_by_both(one.evidence_by, other.evidence_by),
     )
+
+
+_Demand = tuple[Parameter, tuple[str, ...]]
+
+
+def _setters(joined: Parameter, one: _Demand, other: _Demand) -> tuple[str, ...]:
+    """Returns whose value a joined parameter holds: of those who demand exactly it, else of both."""
+    exact = [tenants for parameter, tenants in (one, other) if parameter == joined]
+    return tuple(tenant for tenants in exact or (one[1], other[1]) for tenant in tenants)
+
+
+def _by_both(one: Mapping[str, tuple[str, ...]], other: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    return {name: (*one.get(name, ()), *other.get(name, ())) for name in sorted({*one, *other})}
 
 
 def _tightened(checks: Sequence[Check], layers: Sequence[Layer]) -> list[Check]:
@@ -184,17 +252,23 @@ def _tightened(checks: Sequence[Check], layers: Sequence[Layer]) -> list[Check]:
 
 def _tighten(check: Check, written: Mapping[str, Any], tenant: str) -> Check:
     parameters: dict[str, Parameter] = dict(check.parameters)
-    tightened = dict(check.tightened)
+    tightened, set_by = dict(check.tightened), dict(check.set_by)
     for name, value in written.get("parameters", {}).items():
-        stricter = parameters[name].join(parameters[name].holding(value))
-        if stricter != parameters[name]:
-            parameters[name] = stricter
+        before, wanted = parameters[name], parameters[name].holding(value)
+        parameters[name] = before.join(wanted)
+        set_by[name] = _setters(parameters[name], (before, set_by.get(name, check.owners)), (wanted, (tenant,)))
+        if parameters[name] != before:
             tightened[name] = (*tightened.get(name, ()), tenant)
+    blocks = bool(written.get("blocking")) and not check.blocking
+    more = frozenset(written.get("evidence", ())) - check.evidence
     return replace(
         check,
-        blocking=check.blocking or written.get("blocking", False),
+        blocking=check.blocking or blocks,
         parameters=parameters,
-        evidence=check.evidence | set(written.get("evidence", ())),
+        evidence=check.evidence | more,
+        set_by=set_by,
+        blocked_by=(tenant,) if blocks else check.blocked_by,
+        evidence_by=_by_both(check.evidence_by, dict.fromkeys(more, (tenant,))),
         tightened=tightened,
     )
 

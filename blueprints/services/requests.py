@@ -8,7 +8,7 @@ from django.db import transaction
 from blueprints import verbs
 from blueprints.forks.derivation import target
 from blueprints.forks.operations import OverlayRefused, apply
-from blueprints.format.writing import write_yaml
+from blueprints.format.writing import write_blueprint
 from blueprints.models import Blueprint, ChangeRequest, Fork, Version
 from blueprints.services.keeping import log_act
 from blueprints.services.publishing import write_published
@@ -81,7 +81,7 @@ def accept_request(
         actor,
         blueprint,
         document,
-        text=write_yaml(document),
+        text=write_blueprint(document),
         note=f"{request.title} (from {request.team_name})"[:500],
         author=request.opened_by,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from blueprints.format.writing import write_yaml
+from blueprints.format.writing import write_blueprint
 from blueprints.models import Fork, Version
 from blueprints.queries.library import version_by_ref
 from blueprints.services.forking import configure_fork, fork_blueprint
@@ -106,7 +106,7 @@ def _next(
     document = dict(version_by_ref(SYSTEM, ref).document)
     change(document)
     document["document"]["version"] = number
-    return propose_version(actor=author, owner=owner, text=write_yaml(document), note=note)
+    return propose_version(actor=author, owner=owner, text=write_blueprint(document), note=note)
 
 
 def _fork(actor: Principal, ref: str, team: Tenant, name: str, title: str, operations: list[Operation]) -> Fork:

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from blueprints.forks.derivation import target
 from blueprints.forks.diff import Difference, compare
-from blueprints.format.writing import write_yaml
+from blueprints.format.writing import write_blueprint
 from blueprints.models import ChangeRequest, Fork, Version
 from blueprints.queries import forks as queries
 from blueprints.queries import library
@@ -133,7 +133,7 @@ def fork(request: HttpRequest, team: str, name: str, tab: str = "changes") -> Ht
 def edit(request: HttpRequest, team: str, name: str) -> HttpResponse:
     """Changes a fork by its text: the operations are derived, each new one with the reason given."""
     principal, found = _workable(request, team, name, "change forks")
-    initial = {"text": write_yaml(found.document), "version": found.version}
+    initial = {"text": write_blueprint(found.document), "version": found.version}
     form = EditForm(request.POST or None, initial=initial)
 
     def act(data: dict[str, Any]) -> Fork:
@@ -290,7 +290,7 @@ def _flow(principal: Principal, found: Fork, difference: Difference) -> dict[str
 
 
 def _yaml(principal: Principal, found: Fork, difference: Difference) -> dict[str, object]:
-    return {"text": write_yaml(found.document), "operations": found.operations}
+    return {"text": write_blueprint(found.document), "operations": found.operations}
 
 
 def _requests(principal: Principal, found: Fork, difference: Difference) -> dict[str, object]:

@@ -11,7 +11,7 @@ from django.utils.html import format_html
 
 from blueprints.forks.derivation import target
 from kernel.clock import now
-from portal.parts import charts, diff, estate, marks, moments, navigation
+from portal.parts import charts, diff, estate, harness, marks, moments, navigation
 from portal.parts.reasons import remedy_of, words_of
 
 register = template.Library()
@@ -29,6 +29,7 @@ register.filter("effect", marks.effect_badge)
 register.filter("sensitivity", marks.sensitivity_badge)
 register.filter("ago", moments.ago)
 register.filter("exactly", moments.exactly)
+register.filter("place", harness.place_of)
 
 
 @register.filter

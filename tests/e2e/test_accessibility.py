@@ -28,6 +28,13 @@ SCREENS = {
     "agent-edit": "/identity/agents/builder-bot/edit/",
     "server-edit": "/servers/accounts/edit/",
     "team-edit": "/teams/ledger/edit/",
+    "harness": "/teams/ledger/harness/",
+    "harness-of-domain": "/teams/payments/harness/",
+    "harness-changes": "/teams/ledger/harness/changes/",
+    "harness-edit": "/teams/ledger/harness/edit/",
+    "check-new": "/teams/ledger/harness/add/",
+    "check": "/teams/ledger/harness/checks/contracts/",
+    "check-tighten": "/teams/ledger/harness/tighten/platform/static_analysis/",
     "groups": "/teams/ledger/groups/",
     "group": "/groups/accounts/",
     "group-new": "/teams/ledger/groups/new/",
@@ -173,4 +180,8 @@ def test_what_opens_over_a_page(visit):
     assert not look_at(page)
     page = visitor.open("/servers/accounts/")
     page.get_by_role("button", name="Quarantine").click()
+    assert not look_at(page)
+    page = visitor.open("/teams/ledger/harness/")
+    for row in page.locator("details.tool > summary").all():
+        row.click()
     assert not look_at(page)

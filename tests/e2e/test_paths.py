@@ -140,6 +140,51 @@ def test_a_refusal_names_the_grant_and_its_giver(visit):
     visitor.complaints.clear()  # the browser reports the status of the page itself
 
 
+def test_a_steward_adds_a_check_and_every_team_of_the_domain_inherits_it(visit):
+    page = visit("steward").open("/teams/payments/")
+    page.get_by_role("link", name="Harness").click()
+    page.get_by_role("link", name="Add a check").click()
+    page.get_by_label("Short name").fill("pan_display")
+    page.get_by_label("Title").fill("No full card number is shown (PCI DSS 3.4.1)")
+    page.get_by_label("Command").fill("semgrep\nscan\n--config\nrules/pan-display.yaml")
+    page.get_by_label("Parameters").fill("max_findings: {direction: down, value: 0}")
+    page.get_by_role("button", name="Add the check").click()
+    expect(page.get_by_text("pan_display is in force for 1 team.")).to_be_visible()
+    page.locator("section", has_text="Inherited by").get_by_role("link", name="Ledger").click()
+    expect(page.get_by_role("heading", name="Harness of Ledger")).to_be_visible()
+    row = page.locator("details.tool", has=page.get_by_text("pan_display", exact=True))
+    expect(row.locator("summary")).to_contain_text("Blocks")
+    expect(row.locator("summary")).to_contain_text("Payments")
+    row.locator("summary").click()
+    expect(row.get_by_role("row", name="max_findings")).to_contain_text("Payments")
+
+
+def test_a_layer_is_judged_as_one_types_and_written(visit):
+    page = visit("lead").open("/teams/ledger/harness/edit/")
+    text = page.get_by_role("textbox", name="The layer")
+    fine = text.input_value()
+    text.fill(fine.replace("min_coverage: 85", "min_coverage: 8"))
+    judged = page.locator("#judged")
+    expect(judged).to_contain_text("It would be refused.")
+    expect(judged).to_contain_text("/tighten/0/parameters/min_coverage")
+    text.fill(fine.replace("min_coverage: 85", "min_coverage: 91"))
+    expect(judged).to_contain_text("It is sound.")
+    page.get_by_role("button", name="Write the layer").click()
+    row = page.locator("details.tool", has=page.get_by_text("tests", exact=True))
+    row.locator("summary").click()
+    expect(row.get_by_role("row", name="min_coverage")).to_contain_text("91")
+    expect(row.get_by_role("row", name="min_coverage")).to_contain_text("Ledger")
+
+
+def test_a_layer_is_previewed_without_any_script(visit):
+    page = visit("lead", java_script_enabled=False).open("/teams/ledger/harness/edit/")
+    text = page.get_by_role("textbox", name="The layer")
+    text.fill("harness: 1\nowner: {tier: team, tenant: rival}\n")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator("#judged")).to_contain_text("This is the layer of the team 'ledger'.")
+    expect(text).to_have_value("harness: 1\nowner: {tier: team, tenant: rival}\n")
+
+
 def test_the_pages_work_without_any_script(visit):
     page = visit("lead", java_script_enabled=False).open("/catalog/?q=ledger")
     expect(page.locator("#results tbody tr")).to_have_count(1)

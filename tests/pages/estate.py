@@ -4,7 +4,9 @@ from django.db import connection
 
 from audit import records
 from audit.models import Stream
+from blueprints.services.baseline import load_layers
 from blueprints.services.forking import fork_blueprint
+from blueprints.services.harness import add_check, tighten_check
 from blueprints.services.publishing import propose_version
 from blueprints.services.requests import open_request
 from kernel.ids import new_uid
@@ -72,6 +74,7 @@ def make_estate() -> Cast:
         services.register_server(
             actor=cast.admin, owner=owner, slug=slug, name=slug.title(), url="http://127.0.0.1:9/mcp", addresses=HOST
         )
+    make_layers(cast)
     live = make_delegation(cast.lead, cast.agent, "accounts", purpose="Answer questions")
     ended = make_delegation(cast.member, cast.agent, "accounts", purpose="Nightly run")
     revoke_delegation(actor=cast.member, delegation=ended, reason="done")
@@ -91,6 +94,15 @@ def make_library(cast: Cast) -> None:
         open_request(actor=lead, fork=fork, targets=["/nodes/plan/prompt"], title=f"A plan of {team.slug}")
         propose_version(actor=lead, owner=team, text=as_text(document_of(team, "code-review")), note="Ours.")
     publish(cast.platform, next_of(version.blueprint, "1.1.0", lambda it: node(it, "implement").update(max_turns=45)))
+
+
+def make_layers(cast: Cast) -> None:
+    """The shipped layers for platform and domain; both teams add a check of their own, ours tightens one of above."""
+    load_layers(actor=cast.admin, owners={"platform": cast.platform, "payments": cast.domain})
+    for team, lead in ((cast.team, cast.lead), (cast.rival, cast.outsider)):
+        check = {"id": "contracts", "title": f"The contracts of {team.name} hold", "sensor": "computational"}
+        add_check(actor=lead, owner=team, check={**check, "blocking": False, "command": ["make", "contracts"]})
+    tighten_check(actor=cast.lead, owner=cast.team, check="platform/tests", parameters={"min_coverage": 85})
 
 
 def record_calls(cast: Cast, delegation: Delegation) -> None:

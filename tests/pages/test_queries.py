@@ -41,6 +41,10 @@ OTHERS = {
     "/blueprints/platform/implement-ticket-brownfield/versions/1.1.0/": 9,
     "/forks/ledger/our-ticket/": 12,
     "/forks/ledger/our-ticket/rebase/": 9,
+    "/teams/ledger/harness/": 8,
+    "/teams/payments/harness/": 10,
+    "/teams/ledger/harness/changes/": 8,
+    "/teams/ledger/harness/edit/": 8,
 }
 
 

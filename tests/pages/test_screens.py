@@ -29,6 +29,8 @@ PLACES = {
     "styleguide": (),
     "server": ("accounts",),
     "tenant": ("ledger",),
+    "harness": ("ledger",),
+    "harness_changes": ("ledger",),
     "agent": ("builder-bot",),
     "blueprints": (),
     "blueprint_new": (),

@@ -15,6 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from audit.models import Event
 from blueprints.models import ChangeRequest
+from kernel import clock
 from portal.rest.keys import create_key
 from registry.models import Server, Tool
 from registry.services import create_group
@@ -125,6 +126,19 @@ RULES: dict[str, Rule] = {
     "keys": get(ALL, ALL),
     "tenant_new": get(ADMINS, ADMINS),
     "tenant_edit": get(KEEPERS, ABROAD, "{team}"),
+    "harness": get(HOME, ABROAD, "{team}"),
+    "harness_changes": get(HOME, ABROAD, "{team}"),
+    "harness_edit": get(KEEPERS, ABROAD, "{team}"),
+    "harness_preview": post(
+        "200 403 200 403 403 404 404 302", ABROAD, "{team}", text="harness: 1"),
+    "check_add": get(KEEPERS, ABROAD, "{team}"),
+    "check": get(KEEPERS, ABROAD, "{team}", "contracts"),
+    "check_tighten": get(KEEPERS, ABROAD, "{team}", "platform", "tests"),
+    "check_waive": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302",
+        "{team}", "contracts", reason="The scanner is down.", expires="{today}"),
+    "check_take_back": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "remove", check="contracts"),
     "groups": get(HOME, ABROAD, "{team}"),
     "group_new": get(KEEPERS, ABROAD, "{team}"),
     "group": get(HOME, ABROAD, "{group}"),
@@ -221,7 +235,7 @@ def _place(team, server, agent, lead, delegation, domain):
         namespace=f"team.{team.slug}",
         request=str(ChangeRequest.objects.get(team_slug=team.slug).uid),
     )
-    return {**vars(place), "pin": tool.seen_pin}
+    return {**vars(place), "pin": tool.seen_pin, "today": clock.now().date().isoformat()}
 
 
 def names(patterns, outer=""):

@@ -17,6 +17,8 @@ from django.test import Client
 from django.test import override_settings as overridden
 
 from audit.keys import load_or_create, publish
+from blueprints.models import Layer
+from blueprints.services.harness import add_check
 from kernel.secrets import Secret
 from portal.keyring import sealing_key
 from portal.rest import keys
@@ -33,6 +35,7 @@ from tests.actors import Cast, make_cast, make_delegation
 
 ROOT = "/api/v1/"
 UPSTREAM = "127.0.0.1:9"
+CHECK = {"id": "tests", "title": "Tests pass", "sensor": "computational", "blocking": True, "command": ["make", "test"]}
 DEFINITION = {"name": "post_entry", "description": "Posts an entry.", "inputSchema": {"type": "object"}}
 
 
@@ -47,6 +50,7 @@ class Things:
     group: ToolGroup
     delegation: Delegation
     key: ApiKey
+    layer: Layer
 
 
 @dataclass
@@ -98,8 +102,9 @@ def make_things(cast: Cast, team: Tenant, agent: Agent, worker: Principal) -> Th
     group = create_group(actor=SYSTEM, owner=team, slug=f"{team.slug}-tools", name="Tools", tools=[tool])
     delegation = make_delegation(worker, agent, group.slug, server.slug)
     api_key, _ = keys.create_key(actor=worker, name="test", scope="read", days=1)
+    layer = add_check(actor=SYSTEM, owner=team, check=CHECK)
     server.refresh_from_db()
-    return Things(team, agent, server, tool, group, delegation, api_key)
+    return Things(team, agent, server, tool, group, delegation, api_key, layer)
 
 
 @pytest.fixture(scope="module")

@@ -89,6 +89,10 @@ def person_of(things: Things) -> dict[str, Any]:
     return {"handle": things.agent.sponsor.handle}
 
 
+def layer_body(things: Things, world: World) -> dict[str, Any]:
+    return {"document": {**things.layer.document, "checks": []}}
+
+
 def credential_tag(things: Things) -> dict[str, str]:
     return {"If_Match": f'"{things.server.credential.uid}.x"'}
 
@@ -129,6 +133,13 @@ RULES: dict[str, Case] = {
         "204 204 403 403 403 404 404 401", "204 404 404 404 404 403 404 401", domain_of),
     "DELETE tenants/<slug:slug>/domains/<slug:domain>": Case(
         "204 204 403 403 403 404 404 401", "204 404 404 404 404 403 404 401", domain_of),
+    "GET tenants/<slug:slug>/harness": Case(HOME_SEES, ABROAD_SEES, slug_of("team")),
+    "GET tenants/<slug:slug>/harness/layer": Case(HOME_SEES, ABROAD_SEES, slug_of("team")),
+    "PUT tenants/<slug:slug>/harness/layer": Case(
+        "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401",
+        slug_of("team"), layer_body, version_of("layer")),
+    "POST tenants/<slug:slug>/harness/preview": Case(
+        "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401", slug_of("team"), layer_body),
     "GET tenants/<slug:slug>/members": Case(HOME_SEES, ABROAD_SEES, slug_of("team")),
     "PUT tenants/<slug:slug>/members/<slug:handle>/<slug:role>": Case(
         "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401", member_of),

@@ -12,67 +12,7 @@ from hypothesis import strategies as st
 from blueprints.harness.layers import check_layer
 from blueprints.harness.merging import HarnessRefused, effective, weakenings
 from blueprints.harness.parameters import Parameter
-
-TODAY = date(2026, 11, 23)
-SCALE = ["info", "low", "medium", "high", "critical"]
-STRICT, LAX = "stricter", "weaker"
-
-
-def layer(tier, tenant, **parts):
-    return {"harness": 1, "owner": {"tier": tier, "tenant": tenant}, **parts}
-
-
-def parameter(chance, direction):
-    made = {"direction": direction, "value": chance.randint(20, 80)}
-    if direction == "lower":
-        made |= {"value": chance.choice(SCALE[1:-1]), "scale": SCALE}
-    elif direction in {"grow", "shrink"}:
-        made["value"] = chance.sample(["a", "b", "c", "d"], chance.randint(1, 3))
-    return made
-
-
-def moved(chance, written, way):
-    """Returns a value that is strictly stricter or weaker; a fixed one only ever becomes another."""
-    value, further = written["value"], way == STRICT
-    direction = written["direction"]
-    if direction in {"up", "down"}:
-        return value + chance.randint(1, 9) * (1 if (direction == "up") == further else -1)
-    if direction == "lower":
-        place = SCALE.index(value)
-        return chance.choice(SCALE[:place] if further else SCALE[place + 1 :])
-    if direction in {"grow", "shrink"}:
-        return [*value, "new"] if (direction == "grow") == further else value[1:]
-    return value + 1
-
-
-def platform(chance):
-    checks = []
-    for number in range(chance.randint(1, 4)):
-        check = {"id": f"check_{number}", "title": "A check", "blocking": True, "evidence": ["junit", "sarif"]}
-        check |= chance.choice(
-            [{"sensor": "computational", "command": ["make", "it"]}, {"sensor": "inferential", "prompt": "Look."}]
-        )
-        directions = ["up", "down", "lower", "grow", "shrink", "fixed"]
-        check["parameters"] = {
-            name: parameter(chance, name) for name in chance.sample(directions, chance.randint(1, 6))
-        }
-        checks.append(check)
-    return layer("platform", "platform", checks=checks)
-
-
-def extension(chance, base, tier, tenant):
-    """Returns a valid layer below `base`: stricter values where there is a direction, and checks of its own."""
-    tighten = []
-    for check in base["checks"]:
-        values = {
-            name: moved(chance, written, STRICT)
-            for name, written in check["parameters"].items()
-            if name != "fixed" and chance.random() < 0.6
-        }
-        tighten.append({"check": f"platform/{check['id']}", "parameters": values, "evidence": ["coverage"]})
-    own = {"id": f"own_{tier}", "title": "Ours", "sensor": "computational", "blocking": chance.random() < 0.5}
-    own |= {"command": ["make", chance.choice(["one", "other"])], "parameters": {"up": parameter(chance, "up")}}
-    return layer(tier, tenant, checks=[own], tighten=tighten)
+from tests.unit.blueprints.harnesses import LAX, TODAY, extension, layer, moved, platform, single_weakenings
 
 
 def refused(*layers):
@@ -104,27 +44,8 @@ def test_a_valid_extension_is_accepted_and_demands_all_that_stands_above(seed):
 def test_every_single_weakening_in_a_layer_is_refused_with_its_path(seed, tier):
     chance = random.Random(seed)
     top = platform(chance)
-    for check in top["checks"]:
-        name = f"platform/{check['id']}"
-        for field, written in check["parameters"].items():
-            below = layer(tier, "x", tighten=[{"check": name, "parameters": {field: moved(chance, written, LAX)}}])
-            assert refused(top, below) == [("x", "WEAKER", f"/tighten/0/parameters/{field}")]
-        quiet = layer(tier, "x", tighten=[{"check": name, "blocking": False}])
-        assert refused(top, quiet) == [("x", "WEAKER", "/tighten/0/blocking")]
-        for field, value in (
-            ("disabled", True),
-            ("command", ["true"]),
-            ("exclude", ["src"]),
-            ("allow_failure", True),
-            ("sensor", "x"),
-        ):
-            changed = layer(tier, "x", tighten=[{"check": name, field: value}])
-            assert refused(top, changed) == [("x", "UNKNOWN_KEY", f"/tighten/0/{field}")]
-        assert refused(top, layer(tier, "x", checks=[{**check, "blocking": False}])) == [
-            ("x", "CHECK_REDEFINED", "/checks/0/id")
-        ]
-        waiver = {"check": name, "person": "kim", "reason": "It is in our way.", "expires": "2026-12-01"}
-        assert refused(top, layer(tier, "x", waivers=[waiver])) == [("x", "WAIVER_NOT_OWNER", "/waivers/0/check")]
+    for below, code, path in single_weakenings(chance, top, tier, "x"):
+        assert refused(top, below) == [("x", code, path)]
 
 
 @settings(max_examples=100, deadline=None)
@@ -234,10 +155,30 @@ def test_a_layer_alone_is_checked_by_its_form():
 
 
 def test_a_check_shows_where_everything_comes_from():
-    one = layer("domain", "payments", tighten=[{"check": "platform/tests", "parameters": {"coverage": 90}}])
-    shown = effective([TOP, one], today=TODAY)[0].as_dict()
+    stricter = {"check": "platform/tests", "parameters": {"coverage": 90}, "evidence": ["sarif"]}
+    one = layer("domain", "payments", tighten=[stricter])
+    team = layer("team", "mango", tighten=[{**stricter, "blocking": True}])
+    lax_top = layer("platform", "platform", checks=[{**TESTS, "blocking": False, "evidence": ["junit"]}])
+    shown = effective([lax_top, one, team], today=TODAY)[0].as_dict()
     assert (shown["tier"], shown["owners"], shown["tightened"]) == (
         "platform",
         ["platform"],
         {"coverage": ["payments"]},
     )
+    assert shown["set_by"] == {"coverage": ["payments", "mango"], "image": ["platform"]}
+    assert shown["blocked_by"] == ["mango"]
+    assert shown["evidence_by"] == {"junit": ["platform"], "sarif": ["payments"]}
+
+
+def test_a_joined_set_is_everybodys():
+    paths = {"paths": {"direction": "grow", "value": ["src"]}}
+    top = layer("platform", "platform", checks=[{**TESTS, "parameters": paths}])
+    asks = {name: {"check": "platform/tests", "parameters": {"paths": ["src", name]}} for name in ("a", "b")}
+    (check,) = effective([top, *(layer("domain", name, tighten=[one]) for name, one in asks.items())], today=TODAY)
+    assert (check.parameters["paths"].value, check.set_by["paths"]) == (("a", "b", "src"), ("a", "b"))
+
+
+@pytest.mark.parametrize("value", ["a\0b", ["\ud800"], 2**60, -(2**60), 1.5, None, {}, [1], "x" * 201, ["x"] * 201])
+def test_a_value_that_nobody_could_keep_is_refused(value):
+    tightened = layer("team", "x", tighten=[{"check": "platform/tests", "parameters": {"coverage": value}}])
+    assert {path.split("/")[1] for _, _, path in refused(TOP, tightened)} == {"tighten"}
