@@ -17,6 +17,7 @@ from tenants.queries import one_of, reach_of
 from tenants.rules import Concern, Role
 
 STATES: Final = ("measured", "expired", "unmeasured", "measuring", "failed")
+STATE_CHOICES: Final = [(state, state.capitalize()) for state in STATES]
 _DARK: Final = Repository.Pattern.DARK_FACTORY
 _LOST_AFTER: Final = timedelta(minutes=2)
 _AGAIN_AFTER: Final = timedelta(days=1)
