@@ -351,11 +351,15 @@ class Repository(models.Model):
         """The name by which records and the log speak of it: `team/slug`."""
         return f"{self.owner.slug}/{self.slug}"
 
-    def standing_at(self, at: datetime, commits_since: int = 0) -> Standing:
-        """Returns what it may be used for at a moment, and why."""
-        lowered = self.lowered_at is not None
+    def standing_at(self, at: datetime, *, signed: bool = True, commits_since: int = 0) -> Standing:
+        """Returns what it may be used for at a moment, and why. `queries.standing_of` looks at the signature, too."""
         return standing(
-            self.record, lowered=lowered, approved_until=self.approved_until, at=at, commits_since=commits_since
+            self.record,
+            lowered=self.lowered_at is not None,
+            approved_until=self.approved_until,
+            at=at,
+            signed=signed,
+            commits_since=commits_since,
         )
 
     def state_at(self, at: datetime) -> str:

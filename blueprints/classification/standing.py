@@ -14,6 +14,7 @@ class Because(StrEnum):
     """Why a pattern is what it is."""
 
     UNMEASURED = "unmeasured"
+    UNSIGNED = "unsigned"
     EXPIRED = "expired"
     OTHER_RULES = "other_rules"
     LOWERED = "lowered"
@@ -24,6 +25,7 @@ class Because(StrEnum):
 
 SENTENCES: Final[Mapping[Because, str]] = {
     Because.UNMEASURED: "It was never measured.",
+    Because.UNSIGNED: "The record that is kept was not signed by this installation, or for something else.",
     Because.EXPIRED: "What was measured is too old to speak for it.",
     Because.OTHER_RULES: "It was measured by rules that are no longer those of this installation.",
     Because.LOWERED: "Somebody lowered it; an approval lifts that.",
@@ -53,26 +55,36 @@ def standing(
     lowered: bool,
     approved_until: datetime | None,
     at: datetime,
+    signed: bool = True,
     commits_since: int = 0,
 ) -> Standing:
-    """Returns the pattern that holds at a moment. Only a record that holds gives more than interactive.
+    """Returns the pattern that holds at a moment. Only a signed record that holds gives more than interactive.
 
-    An approval is looked at together with the record of the moment: it stands in for what was not run, and falls with
+    Who has the public key says whether the record is signed; nobody dispatches work without having looked. An approval is looked at together with the record of the moment: it stands in for what was not run, and falls with
     a file that is gone or a run that failed since. Who has the repository at hand says how many commits it is ahead.
     """
-    if not record:
-        return Standing(Pattern.INTERACTIVE, Because.UNMEASURED)
-    if not holds(record, now=at, commits_since=commits_since):
-        changed = record.get("rule_version") != rule_version()
-        return Standing(Pattern.INTERACTIVE, Because.OTHER_RULES if changed else Because.EXPIRED)
-    if lowered:
-        return Standing(Pattern.INTERACTIVE, Because.LOWERED)
+    against = _against(record, lowered=lowered, at=at, signed=signed, commits_since=commits_since)
+    if against is not None or not record:
+        return Standing(Pattern.INTERACTIVE, against or Because.UNMEASURED)
     ends = datetime.fromisoformat(str(record["expires"]))
     if record.get("pattern") == Pattern.DARK_FACTORY:
         return Standing(Pattern.DARK_FACTORY, Because.PROVEN, ends)
     if approved_until is not None and at < approved_until and not hindrance_of(record):
         return Standing(Pattern.DARK_FACTORY, Because.APPROVED, min(ends, approved_until))
     return Standing(Pattern.INTERACTIVE, Because.NOT_PROVEN, ends)
+
+
+def _against(
+    record: Mapping[str, object] | None, *, lowered: bool, at: datetime, signed: bool, commits_since: int
+) -> Because | None:
+    """Returns why nothing of the record counts, or None when it does."""
+    if not record:
+        return Because.UNMEASURED
+    if not signed:
+        return Because.UNSIGNED
+    if not holds(record, now=at, commits_since=commits_since):
+        return Because.OTHER_RULES if record.get("rule_version") != rule_version() else Because.EXPIRED
+    return Because.LOWERED if lowered else None
 
 
 def hindrance_of(record: Mapping[str, object]) -> str:

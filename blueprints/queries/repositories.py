@@ -8,6 +8,7 @@ from django.db.models import Count, Model, Q, QuerySet
 
 from blueprints.classification.rules import rule_version
 from blueprints.classification.sealing import exported, verify
+from blueprints.classification.standing import Standing
 from blueprints.models import Layer, PatternRequest, Repository
 from kernel import clock
 from kernel.errors import Invalid, NotFound
@@ -115,17 +116,26 @@ def exported_record(repository: Repository) -> dict[str, object]:
     )
 
 
-def record_fault(repository: Repository, key: Ed25519PublicKey) -> str:
-    """Returns what is wrong with the record that is kept: its signature, or that it is not this repository's."""
+def record_fault(repository: Repository, key: Ed25519PublicKey, *, with_facts: bool = True) -> str:
+    """Returns what is wrong with the record that is kept: its signature, its facts, or that it is of something else."""
     if repository.record is None:
         return ""
+    document = {"record": repository.record, "signature": repository.signature, "key_id": repository.key_id}
     try:
-        record = verify(exported_record(repository), key)
+        record = verify({**document, "facts": repository.findings} if with_facts else document, key)
     except Invalid as error:
         return error.message
     if (record["repository"], record["commit"]) != (repository.ref, repository.commit):
         return "The record is signed, and it is the record of something else."
     return ""
+
+
+def standing_of(
+    repository: Repository, key: Ed25519PublicKey | None, at: datetime, *, commits_since: int = 0
+) -> Standing:
+    """Returns what a repository may be used for at a moment, its signature looked at. Without a key nothing is signed."""
+    signed = key is not None and not record_fault(repository, key, with_facts=False)
+    return repository.standing_at(at, signed=signed, commits_since=commits_since)
 
 
 def harness_of(team: Tenant) -> frozenset[str]:

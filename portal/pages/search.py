@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from blueprints.queries import repositories
 from portal.pages.screens import principal_of, screen
 from portal.parts.navigation import PLACES
 from registry import queries as registry
@@ -38,6 +39,7 @@ ACTIONS = (
     ("Register a server", "catalog", "server_new"),
     ("Delegate to an agent", "delegation", "delegation_new"),
     ("Register an agent", "agent", "agent_new"),
+    ("Register a repository", "repository", "repository_new"),
     ("Delegations", "delegation", "delegations"),
     ("People", "person", "people"),
     ("API keys", "key", "keys"),
@@ -68,6 +70,7 @@ def _found(request: HttpRequest, words: str) -> list[Group]:
     tools = _named(registry.tools(principal), words, "name", "title")
     agents = _named(tenants.agents(principal), words, "slug", "name")
     nodes = _named(tenants.tenants(principal), words, "slug", "name")
+    found = _named(repositories.repositories(principal), words, "slug", "name")
     people = _named(tenants.people(principal), words, "handle", "name", "email")
     return [
         Group(
@@ -78,6 +81,7 @@ def _found(request: HttpRequest, words: str) -> list[Group]:
             "Teams and domains",
             [Hit(row.name, row.tier, row.tier, reverse("tenant", args=[row.slug])) for row in nodes],
         ),
+        Group("Repositories", [Hit(row.name, row.owner.name, "repository", _repository_url(row)) for row in found]),
         Group("Agents", [Hit(row.name, row.home.name, "agent", reverse("agent", args=[row.slug])) for row in agents]),
         Group("People", [Hit(row.name, row.email, "person", f"{reverse('people')}?q={row.handle}") for row in people]),
     ]
@@ -91,6 +95,10 @@ def _named(rows: QuerySet[Any], words: str, *fields: str) -> QuerySet[Any]:
             condition |= Q(**{f"{name}__icontains": word})
         rows = rows.filter(condition)
     return rows[:EACH]
+
+
+def _repository_url(row: Any) -> str:
+    return reverse("repository", args=[row.owner.slug, row.slug])
 
 
 def _tool_url(row: Any) -> str:

@@ -25,6 +25,7 @@ class Place:
 PLACES: Final = (
     Place("Home", "home", "home", "h"),
     Place("Catalog", "catalog", "catalog", "c"),
+    Place("Repositories", "repositories", "repository", "r"),
     Place("Teams", "teams", "teams", "t"),
     Place("Identity", "identity", "identity", "i"),
     Place("Audit", "audit", "audit", "a"),

@@ -5,6 +5,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from audit.services import record
+from blueprints.models import Repository
 from kernel import clock
 from portal.rest.models import ApiKey
 from registry.models import Server, ToolGroup
@@ -21,16 +22,18 @@ LISTS = (
     "/audit/",
     "/teams/ledger/groups/",
     "/me/keys/",
+    "/repositories/",
 )
 # What hangs together on one screen costs more, and no more than this, session and person and scope included.
 OTHERS = {
     "/": 19,
     "/teams/": 8,
-    "/teams/ledger/": 17,
+    "/teams/ledger/": 18,
+    "/repositories/ledger/shop/": 9,
     "/servers/accounts/": 13,
     "/servers/accounts/callers/": 19,
     "/groups/accounts/": 8,
-    "/search/?q=a": 10,
+    "/search/?q=a": 11,
 }
 
 
@@ -48,6 +51,9 @@ def crowd(standing):
         agents = Agent.objects.bulk_create(Agent(slug=f"a{n}", name="Same", home=team, sponsor=lead) for n in many)
         Server.objects.bulk_create(
             Server(owner=team, slug=f"s{n}", name="Same", transport="http", url="http://x.example/") for n in many
+        )
+        Repository.objects.bulk_create(
+            Repository(owner=team, slug=f"r{n}", name="Same", url="https://x.example/r", findings={}) for n in many
         )
         ToolGroup.objects.bulk_create(ToolGroup(owner=team, slug=f"g{n}", name="Same") for n in many)
         Tenant.objects.bulk_create(Tenant(tier="team", slug=f"t{n}", name="Same") for n in many)

@@ -24,12 +24,15 @@ PLACES = {
     "delegations": (),
     "delegation_new": (),
     "people": (),
+    "repositories": (),
+    "repository_new": (),
     "audit": (),
     "search": (),
     "styleguide": (),
     "server": ("accounts",),
     "tenant": ("ledger",),
     "agent": ("builder-bot",),
+    "repository": ("ledger", "shop"),
 }
 TABS = ("callers", "probes", "changes", "credential")
 

@@ -14,6 +14,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from audit.models import Event
+from blueprints.models import PatternRequest, Repository
 from portal.rest.keys import create_key
 from registry.models import Server, Tool
 from registry.services import create_group
@@ -41,6 +42,8 @@ class Place:
     group: str
     key: str
     domain: str
+    repository: str
+    request: str
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ ALL    = "200 200 200 200 200 200 200 302"
 HOME   = "200 200 200 200 200 404 404 302"
 ABROAD = "200 404 404 404 404 200 404 302"
 KEEPERS = "200 403 200 403 403 404 404 302"
+WORKERS = "200 403 200 200 403 404 404 302"
 ADMINS = "200 403 403 403 403 403 403 302"
 
 RULES: dict[str, Rule] = {
@@ -89,6 +93,17 @@ RULES: dict[str, Rule] = {
     "person_new": get(ADMINS, ADMINS),
     "audit": get(ALL, ALL),
     "keys": get(ALL, ALL),
+    "repositories": get(ALL, ALL),
+    "repository_new": get(ALL, ALL),
+    "repository": get(HOME, ABROAD, "{team}", "{repository}"),
+    "repository_record": get(HOME, ABROAD, "{team}", "{repository}"),
+    "repository_progress": get(
+        "302 302 302 302 302 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "{repository}"),
+    "repository_edit": get(WORKERS, ABROAD, "{team}", "{repository}"),
+    "repository_remove": get(KEEPERS, ABROAD, "{team}", "{repository}"),
+    "pattern_lower": get(WORKERS, ABROAD, "{team}", "{repository}"),
+    "pattern_ask": get(WORKERS, ABROAD, "{team}", "{repository}"),
+    "pattern_decide": get(KEEPERS, ABROAD, "{request}"),
     "tenant_new": get(ADMINS, ADMINS),
     "tenant_edit": get(KEEPERS, ABROAD, "{team}"),
     "groups": get(HOME, ABROAD, "{team}"),
@@ -124,6 +139,8 @@ RULES: dict[str, Rule] = {
         "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{tool}", reason="Odd."),
     "server_status": post(
         "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{server}", "quarantine", reason="Odd."),
+    "repository_measure": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "{repository}"),
     "server_probe": post(
         "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{server}"),
     "credential_set": post(
@@ -172,6 +189,8 @@ def _place(team, server, agent, lead, delegation, domain):
     tool = Tool.objects.filter(server__slug=server, state__in=["new", "changed"]).first()
     group = create_group(actor=lead, owner=team, slug=f"{team.slug}-daily", name="Daily", tools=[])
     key, _ = create_key(actor=lead, name="nightly", scope="read", days=1)
+    repository = Repository.objects.get(slug="shop" if team.slug == "ledger" else "rival-shop")
+    request = PatternRequest.objects.get(repository=repository)
     record = Event.objects.filter(scope=team.pk).latest("id")
     place = Place(
         team=team.slug,
@@ -184,6 +203,8 @@ def _place(team, server, agent, lead, delegation, domain):
         group=group.slug,
         key=str(key.uid),
         domain=domain.slug,
+        repository=repository.slug,
+        request=str(request.uid),
     )
     return {**vars(place), "pin": tool.seen_pin}
 

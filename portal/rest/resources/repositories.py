@@ -13,6 +13,7 @@ from blueprints.queries import repositories as queries
 from blueprints.services import patterns
 from blueprints.services import repositories as services
 from kernel import clock
+from portal.parts import readiness
 from portal.rest import filters
 from portal.rest.fields import Input, Output, PersonRef, Reason, TenantRef, Text
 from portal.rest.listing import Listing
@@ -61,7 +62,7 @@ class RepositoryOut(Output):
     @extend_schema_field(StandingOut)
     def get_standing(self, row: Repository) -> Any:
         """Returns what it may be used for at this moment."""
-        return StandingOut(row.standing_at(clock.now())).data
+        return StandingOut(readiness.standing_now(row)).data
 
     @extend_schema_field(serializers.ChoiceField(choices=queries.STATE_CHOICES))
     def get_state(self, row: Repository) -> str:

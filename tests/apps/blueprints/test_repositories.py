@@ -168,6 +168,9 @@ def test_a_record_that_was_touched_does_not_verify(repository, cast, root):
     other = measured(register(cast.member, cast.team, root / "thin"))
     other.record, other.signature, other.findings = repository.record, repository.signature, repository.findings
     assert "something else" in queries.record_fault(other, key)
+    assert queries.standing_of(other, key, clock.now()).because == "unsigned"
+    assert queries.standing_of(repository, key, clock.now()).because == "not_proven"
+    assert queries.standing_of(repository, None, clock.now()).because == "unsigned"
     other.record = {**repository.record, "level": 5}
     assert "did not sign" in queries.record_fault(other, key)
 

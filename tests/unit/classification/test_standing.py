@@ -78,6 +78,7 @@ def test_each_reason_is_given_where_it_is_meant():
     later = NOW + timedelta(days=9)
     reasons = {
         Because.UNMEASURED: standing(None, lowered=True, approved_until=later, at=NOW),
+        Because.UNSIGNED: standing(record(), lowered=False, approved_until=later, at=NOW, signed=False),
         Because.EXPIRED: standing(record(days=1), lowered=False, approved_until=later, at=NOW + timedelta(days=1)),
         Because.OTHER_RULES: standing(record(rule_version="0"), lowered=False, approved_until=later, at=NOW),
         Because.LOWERED: standing(record(), lowered=True, approved_until=None, at=NOW),
