@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
+from blueprints.classification.standing import Standing, standing
 from blueprints.versions import namespace_of
 from kernel import clock, ids
 from tenants.models import Person, Tenant
@@ -283,6 +284,13 @@ class Repository(models.Model):
         DARK_FACTORY = "dark-factory", "Dark factory"
         INTERACTIVE = "interactive-assistant", "Interactive assistant"
 
+    class Stage(models.TextChoices):
+        """Where a measurement under way has come to; empty when there is none."""
+
+        WAITING = "waiting", "Waits for a worker"
+        FETCHING = "fetching", "Fetches the commit"
+        READING = "reading", "Reads the files"
+
     uid = models.UUIDField(unique=True, default=ids.new_uid, editable=False)
     owner = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="repositories")
     slug = models.SlugField(max_length=48)
@@ -301,27 +309,65 @@ class Repository(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     asked_at = models.DateTimeField(null=True, blank=True, help_text="When a measurement was asked for last.")
     fault = models.CharField(max_length=300, blank=True, help_text="Why the last measurement could not be made.")
+    executed = models.JSONField(null=True, blank=True, help_text="The last report of what was executed.")
+    stage = models.CharField(max_length=8, choices=Stage.choices, blank=True, help_text="Of the measurement under way.")
+    claim = models.UUIDField(null=True, blank=True, help_text="Which run of a worker measures it.")
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="How often the measurement under way was begun.")
+    lowered_at = models.DateTimeField(null=True, blank=True, help_text="Since then it is held down by a person.")
+    lowered_reason = models.CharField(max_length=200, blank=True)
+    approved_until = models.DateTimeField(null=True, blank=True, help_text="An approval raises it until then.")
     created_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(default=clock.now, editable=False)
     version = models.PositiveIntegerField(default=1)
 
     objects: ClassVar[models.Manager[Repository]] = OwnedQuerySet["Repository"].as_manager()
-    history = HistoricalRecords(excluded_fields=["findings", "record", "asked_at"], user_db_constraint=False)
+    history = HistoricalRecords(
+        excluded_fields=["findings", "record", "asked_at", "executed", "stage", "claim", "claimed_at", "attempts"],
+        user_db_constraint=False,
+    )
 
     class Meta:
         verbose_name_plural = "repositories"
         constraints = [
             models.UniqueConstraint(fields=["owner", "slug"], name="repository_once"),
             models.CheckConstraint(condition=Q(slug__regex=rf"^{ids.SLUG_PATTERN}$"), name="repository_slug_shape"),
+            models.CheckConstraint(
+                condition=Q(lowered_at=None) | Q(approved_until=None), name="repository_lowered_or_approved"
+            ),
         ]
-        indexes = [models.Index(fields=["slug", "id"], name="repository_by_slug")]
+        indexes = [
+            models.Index(fields=["slug", "id"], name="repository_by_slug"),
+            models.Index(fields=["asked_at"], condition=~Q(stage=""), name="repository_under_way"),
+            models.Index(fields=["expires_at"], name="repository_by_expiry"),
+        ]
         ordering = ["slug"]
 
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def ref(self) -> str:
+        """The name by which records and the log speak of it: `team/slug`."""
+        return f"{self.owner.slug}/{self.slug}"
+
+    def standing_at(self, at: datetime, *, signed: bool = True, commits_since: int = 0) -> Standing:
+        """Returns what it may be used for at a moment, and why. `queries.standing_of` looks at the signature, too."""
+        return standing(
+            self.record,
+            lowered=self.lowered_at is not None,
+            approved_until=self.approved_until,
+            at=at,
+            signed=signed,
+            commits_since=commits_since,
+        )
+
     def state_at(self, at: datetime) -> str:
-        """Returns `unmeasured`, `expired` or `measured`."""
+        """Returns `measuring`, `failed`, `unmeasured`, `expired` or `measured`: what there is to know about it now."""
+        if self.stage:
+            return "measuring"
+        if self.fault:
+            return "failed"
         if self.expires_at is None:
             return "unmeasured"
         return "measured" if at < self.expires_at else "expired"
@@ -358,3 +404,6 @@ class PatternRequest(models.Model):
         ]
         indexes = [models.Index(fields=["owner", "-id"], name="pattern_request_by_owner")]
         ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.reason

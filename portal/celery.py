@@ -32,7 +32,11 @@ _COMMON: Final[dict[str, Any]] = {
     "worker_enable_remote_control": False,
     "broker_connection_retry_on_startup": True,
     "broker_connection_timeout": 5,
-    "beat_schedule": {"probe servers": {"task": "registry.probe_servers", "schedule": 300.0}},
+    "beat_schedule": {
+        "probe servers": {"task": "registry.probe_servers", "schedule": 300.0},
+        "expire patterns": {"task": "blueprints.expire_patterns", "schedule": 60.0},
+        "resume measurements": {"task": "blueprints.resume_measurements", "schedule": 120.0},
+    },
     "timezone": "UTC",
     "enable_utc": True,
 }

@@ -64,6 +64,9 @@ VARIABLES: Final = (
     Variable("HANSE_SECRET_KEY", True, "generated", "Signs sessions and one-time links."),
     Variable("HANSE_ALLOWED_HOSTS", False, "the host of HANSE_URL", "Comma list of host names that are answered."),
     Variable("HANSE_UPSTREAM_ALLOW", False, "none", "Comma list of host:port or CIDR allowed although private."),
+    Variable(
+        "HANSE_REPOSITORY_ROOTS", False, "none", "Comma list of directories below which repositories may be read."
+    ),
     Variable("HANSE_OIDC_NAME", False, "none", "Name on the sign-in button of the identity provider."),
     Variable("HANSE_OIDC_CLIENT_ID", False, "none", "Client id at the identity provider."),
     Variable("HANSE_OIDC_CLIENT_SECRET", True, "none", "Client secret at the identity provider."),
@@ -102,6 +105,7 @@ class Config:
     role: DatabaseRole
     allowed_hosts: tuple[str, ...]
     upstream_allow: tuple[str, ...]
+    repository_roots: tuple[Path, ...]
     oidc: Oidc | None
     mail_from: str
     mail_url: str = field(repr=False)
@@ -180,6 +184,7 @@ def load(environ: Mapping[str, str]) -> Config:
         role=_role(environ.get("HANSE_ROLE") or "app"),
         allowed_hosts=_comma_list(environ.get("HANSE_ALLOWED_HOSTS", "")) or _hosts_of(url),
         upstream_allow=_comma_list(environ.get("HANSE_UPSTREAM_ALLOW", "")),
+        repository_roots=_directories("HANSE_REPOSITORY_ROOTS", environ.get("HANSE_REPOSITORY_ROOTS", "")),
         oidc=_oidc(environ),
         mail_from=environ.get("HANSE_MAIL_FROM") or "hanse@localhost",
         mail_url=_mail_url(_secret(environ, "HANSE_MAIL_URL")),
@@ -278,6 +283,15 @@ def _mail_url(text: str) -> str:
 
 def _comma_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _directories(name: str, text: str) -> tuple[Path, ...]:
+    """Returns whole paths; a whole disk is never meant, and a relative one would mean another in each process."""
+    paths = tuple(Path(part) for part in _comma_list(text))
+    for path in paths:
+        if not path.is_absolute() or path.resolve() == Path(path.anchor):
+            raise ConfigError(f"{name} must name whole paths below the top, not {str(path)!r}")
+    return paths
 
 
 def _hosts_of(url: str) -> tuple[str, ...]:

@@ -121,6 +121,9 @@ CACHES = {
 
 # How the registry, which stands below, reaches a server: through the gateway.
 PROBE_ROUTE = "portal.probing.open_route"
+# Where the blueprints' worker fetches repositories from, and who signs what it measures of them.
+REPOSITORY_SOURCES = "portal.sources.repository_sources"
+RECORD_SIGNER = "portal.keyring.record_signer"
 
 AUTH_USER_MODEL = "tenants.Person"
 AUTHENTICATION_BACKENDS = [

@@ -13,6 +13,11 @@ from portal.rest.resources.groups import GroupResource
 from portal.rest.resources.harness import HarnessResource
 from portal.rest.resources.me import KeyResource, MeResource
 from portal.rest.resources.people import PersonResource
+from portal.rest.resources.repositories import (
+    PatternRequestResource,
+    RepositoryRequestResource,
+    RepositoryResource,
+)
 from portal.rest.resources.servers import CredentialResource, ServerResource
 from portal.rest.resources.tenants import MemberResource, TenantResource
 from portal.rest.resources.tools import ToolResource
@@ -21,6 +26,7 @@ LIST: Final = {"get": "list"}
 LIST_AND_CREATE: Final = {"get": "list", "post": "create"}
 READ: Final = {"get": "retrieve"}
 READ_AND_CHANGE: Final = {"get": "retrieve", "patch": "partial_update"}
+REPOSITORY: Final = "repositories/<slug:team>/<slug:slug>"
 
 
 def _at(address: str, resource: type[Resource], actions: dict[str, str]) -> URLPattern:
@@ -62,6 +68,14 @@ urlpatterns = [
     *_acts("tools/<uuid:uid>", ToolResource, "approve", "reject", "classify"),
     _at("groups", GroupResource, LIST_AND_CREATE),
     _at("groups/<slug:slug>", GroupResource, READ_AND_CHANGE),
+    _at("repositories", RepositoryResource, LIST_AND_CREATE),
+    _at(REPOSITORY, RepositoryResource, {**READ_AND_CHANGE, "delete": "destroy"}),
+    *_acts(REPOSITORY, RepositoryResource, "measure", "lower"),
+    *_acts(REPOSITORY, RepositoryResource, "record", "changes", method="get"),
+    _at(f"{REPOSITORY}/requests", RepositoryRequestResource, LIST_AND_CREATE),
+    _at("pattern-requests", PatternRequestResource, LIST),
+    _at("pattern-requests/<uuid:uid>", PatternRequestResource, READ),
+    *_acts("pattern-requests/<uuid:uid>", PatternRequestResource, "approve", "decline"),
     _at("audit/events", EventResource, LIST),
     _at("audit/events/<uuid:uid>", EventResource, READ),
     _at("audit/events/<uuid:uid>/proof", EventResource, {"get": "proof"}),

@@ -247,6 +247,11 @@ class AddressPolicy:
             return False
         return (host, port) in self._names or any(address in network for network in self._ranges)
 
+    def lists(self, host: str, port: int, ip: str | Address) -> bool:
+        """Tells whether the administrator listed this address, public or not: what goes without TLS goes there alone."""
+        address = _unmap(ip_address(ip))
+        return self._allows(host, port, address, kind_of(address) or "public")
+
     @cached_property
     def is_open(self) -> bool:
         """Whether the administrator listed anything at all."""

@@ -1,15 +1,19 @@
 """The record that is signed: what was measured, of which commit, by which rules, and until when it holds."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 from blueprints.classification.rules import VALID_COMMITS, VALID_DAYS, rule_version
+from blueprints.classification.signals import Executed, State
 from blueprints.classification.survey import Classification
 from kernel.canonical import canonical_json, digest
 from kernel.clock import timestamp
 from kernel.errors import Conflict
 
 TYPE: Final = "hanse-classification-1"
+_STATES: Final = frozenset(state.value for state in State)
+_EXECUTED: Final = frozenset(state.value for state in Executed)
 
 
 def make_record(classification: Classification, *, repository: str) -> dict[str, object]:
@@ -42,12 +46,21 @@ def make_record(classification: Classification, *, repository: str) -> dict[str,
     }
 
 
-def bytes_to_sign(record: dict[str, object]) -> bytes:
+def bytes_to_sign(record: Mapping[str, object]) -> bytes:
     """Returns the bytes that a signature is made over: the type as a first line, then the canonical JSON."""
-    return TYPE.encode() + b"\n" + canonical_json(record)
+    return TYPE.encode() + b"\n" + canonical_json(dict(record))
 
 
-def holds(record: dict[str, object], *, now: datetime, commits_since: int) -> bool:
+def states_of(record: Mapping[str, object]) -> tuple[dict[str, State], dict[str, Executed]]:
+    """Returns the signals of a record, those of files and those that were executed. What cannot be read counts as absent."""
+    signals = record.get("signals")
+    said = signals if isinstance(signals, Mapping) else {}
+    files = {name: State(word) for name, word in said.items() if word in _STATES}
+    executed = {name: Executed(word) for name, word in said.items() if word in _EXECUTED}
+    return files, executed
+
+
+def holds(record: Mapping[str, object], *, now: datetime, commits_since: int) -> bool:
     """Tells whether a record still speaks for its repository. The signature is checked by who has the key."""
     try:
         begin, end = (datetime.fromisoformat(str(record.get(name))) for name in ("at", "expires"))

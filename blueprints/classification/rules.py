@@ -127,10 +127,18 @@ def raise_pattern(
         raise Forbidden("Nobody approves what they asked for themselves.", missing="approval by somebody else")
     if approval.until <= now:
         raise Forbidden("The approval has expired.", missing="approval that holds")
+    hindered = hindrance(judgement, executed)
+    if hindered:
+        raise Forbidden(hindered)
+    return Pattern.DARK_FACTORY
+
+
+def hindrance(judgement: Judgement, executed: Mapping[str, Executed]) -> str:
+    """Returns what no approval stands in for, as one sentence; empty when there is nothing of the kind."""
     failed = [signal.name for signal in EXECUTED_SIGNALS if executed.get(signal.name) == Executed.FAILED]
     if failed:
-        raise Forbidden(f"No approval stands in for a run that failed: {', '.join(failed)}.")
+        return f"No approval stands in for a run that failed: {', '.join(failed)}."
     lacking = [item.signal for item in judgement.missing if item.level <= PROVEN and item.state != Executed.NOT_RUN]
     if lacking:
-        raise Forbidden(f"No approval stands in for what the files lack: {', '.join(lacking)}.")
-    return Pattern.DARK_FACTORY
+        return f"No approval stands in for what the files lack: {', '.join(lacking)}."
+    return ""

@@ -15,6 +15,12 @@ def keep(row: Blueprint | Fork | Layer | Repository, actor: Principal, reason: s
     row.save()
 
 
+def note_progress(repository: Repository) -> None:
+    """Saves how far a measurement has come. That is no change of the repository, so its history does not hear of it."""
+    fields = ("stage", "asked_at", "claim", "claimed_at", "attempts")
+    Repository.objects.filter(pk=repository.pk).update(**{name: getattr(repository, name) for name in fields})
+
+
 def log_act(scope: int, actor: Principal, verb: str, target: str, **facts: object) -> None:
     """Records an act in the log of a tenant."""
     record(scope=scope, verb=verb, person=actor.uid, object=target, facts=facts)

@@ -56,6 +56,7 @@ def environment_for(config: Config, role: DatabaseRole) -> dict[str, str]:
         "HANSE_GATEWAY_URL": config.gateway_url,
         "HANSE_ROLE": role,
         "HANSE_UPSTREAM_ALLOW": ",".join([*config.upstream_allow, *_demo_upstream(config)]),
+        "HANSE_REPOSITORY_ROOTS": ",".join(map(str, [*config.repository_roots, *_demo_repositories(config)])),
         "DJANGO_SETTINGS_MODULE": "portal.settings",
     }
     for owned in _OWN_TABLE[role]:
@@ -129,6 +130,11 @@ def _hidden_from(config: Config, group: str) -> list[Path]:
 def _plain_environment() -> dict[str, str]:
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return inherited | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+def _demo_repositories(config: Config) -> list[Path]:
+    place = config.data / "demo" / "repositories"
+    return [place] if place.is_dir() and "," not in str(place) else []
 
 
 def _demo_upstream(config: Config) -> list[str]:

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from blueprints.queries import forks as fork_queries
-from blueprints.queries import library
+from blueprints.queries import library, repositories
 from portal.pages.blueprints import url_of
 from portal.pages.screens import principal_of, screen
 from portal.parts.navigation import PLACES
@@ -44,6 +44,7 @@ ACTIONS = (
     ("Review", "blueprint", "reviews"),
     ("Delegate to an agent", "delegation", "delegation_new"),
     ("Register an agent", "agent", "agent_new"),
+    ("Register a repository", "repository", "repository_new"),
     ("Delegations", "delegation", "delegations"),
     ("People", "person", "people"),
     ("API keys", "key", "keys"),
@@ -74,6 +75,7 @@ def _found(request: HttpRequest, words: str) -> list[Group]:
     tools = _named(registry.tools(principal), words, "name", "title")
     agents = _named(tenants.agents(principal), words, "slug", "name")
     nodes = _named(tenants.tenants(principal), words, "slug", "name")
+    found = _named(repositories.repositories(principal), words, "slug", "name")
     people = _named(tenants.people(principal), words, "handle", "name", "email")
     workflows = _named(library.blueprints(principal), words, "name", "title")
     forks = _named(fork_queries.forks(principal), words, "name", "title")
@@ -88,6 +90,7 @@ def _found(request: HttpRequest, words: str) -> list[Group]:
             "Teams and domains",
             [Hit(row.name, row.tier, row.tier, reverse("tenant", args=[row.slug])) for row in nodes],
         ),
+        Group("Repositories", [Hit(row.name, row.owner.name, "repository", _repository_url(row)) for row in found]),
         Group("Agents", [Hit(row.name, row.home.name, "agent", reverse("agent", args=[row.slug])) for row in agents]),
         Group("People", [Hit(row.name, row.email, "person", f"{reverse('people')}?q={row.handle}") for row in people]),
     ]
@@ -105,6 +108,10 @@ def _named(rows: QuerySet[Any], words: str, *fields: str) -> QuerySet[Any]:
 
 def _fork_url(row: Any) -> str:
     return reverse("fork", args=[row.owner.slug, row.name])
+
+
+def _repository_url(row: Any) -> str:
+    return reverse("repository", args=[row.owner.slug, row.slug])
 
 
 def _tool_url(row: Any) -> str:

@@ -7,11 +7,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from audit import queries as audit
+from blueprints.models import Repository
 from blueprints.queries import forks as fork_queries
-from blueprints.queries import library
+from blueprints.queries import library, repositories
 from kernel.errors import Invalid
 from portal.pages import federation, trails
 from portal.pages.screens import principal_of, screen, submit
+from portal.parts import readiness
 from portal.parts.navigation import Crumb
 from registry import queries as registry
 from tenants import authority, services
@@ -113,11 +115,22 @@ def _render(
         "works": authority.contributes(principal, node),
         "joinable": federation.joinable(principal, node, linked),
         "releasable": {other.pk for other in linked if _admits(principal, node, other)},
+        "repositories": _repositories(principal, node),
         "groups": list(registry.tool_groups(principal).filter(owner=node, server=None)[:GROUPS]),
         "log": audit.streams(principal.access.visible).filter(scope=node.pk).first(),
         "trail": [Crumb("Teams", reverse("teams")), *_above(node, linked), Crumb(node.name, "", node.tier)],
     }
     return render(request, "pages/teams/tenant.html", context, status=status)
+
+
+def _repositories(principal: Principal, node: Tenant) -> list[Repository]:
+    """Returns some repositories of a team, with what each may be used for now."""
+    if node.tier != Tier.TEAM:
+        return []
+    rows = list(repositories.repositories(principal).filter(owner=node)[:GROUPS])
+    for row in rows:
+        row.standing = readiness.standing_now(row)  # type: ignore[attr-defined]
+    return rows
 
 
 def _admits(principal: Principal, node: Tenant, other: Tenant) -> bool:

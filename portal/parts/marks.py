@@ -45,6 +45,13 @@ TONES: Final[dict[str, tuple[str, str]]] = {
     "rejected": ("bad", "ban"),
     "missing": ("warn", "warning"),
     "retired": ("", "ban"),
+    "measured": ("ok", "check"),
+    "unmeasured": ("", "clock"),
+    "measuring": ("note", "refresh"),
+    "met": ("ok", "check"),
+    "passed": ("ok", "check"),
+    "unmet": ("warn", "cross"),
+    "not_run": ("", "clock"),
     "read": ("", ""),
     "write": ("warn", "edit"),
     "destroy": ("bad", "warning"),
@@ -76,6 +83,12 @@ def state_badge(state: object) -> SafeString:
     word = str(state)
     tone, symbol = TONES.get(word, ("", ""))
     return badge(word.replace("_", " ").capitalize(), tone, symbol)
+
+
+def pattern_badge(pattern: object) -> SafeString:
+    """Returns the badge of what a repository may be used for."""
+    word = str(pattern).replace("-", " ").capitalize()
+    return badge(word, "ok", "agent") if pattern == "dark-factory" else badge(word, "", "person")
 
 
 def effect_badge(effect: int) -> SafeString:

@@ -26,6 +26,7 @@ PLACES: Final = (
     Place("Home", "home", "home", "h"),
     Place("Catalog", "catalog", "catalog", "c"),
     Place("Blueprints", "blueprints", "blueprint", "b"),
+    Place("Repositories", "repositories", "repository", "r"),
     Place("Teams", "teams", "teams", "t"),
     Place("Identity", "identity", "identity", "i"),
     Place("Audit", "audit", "audit", "a"),

@@ -7,6 +7,9 @@ from django import forms
 from django.db.models import Q, QuerySet
 from django_filters import CharFilter, ChoiceFilter, FilterSet
 
+from blueprints.classification.signals import LEVELS
+from blueprints.models import PatternRequest, Repository
+from blueprints.queries import repositories
 from kernel import clock
 from portal.rest.fields import EFFECTS
 from registry.models import Server, Tool
@@ -121,6 +124,31 @@ class GroupFilters(FilterSet):  # type: ignore[misc]
     q = words("slug", "name")
     owner = CharFilter(field_name="owner__slug", max_length=48)
     server = CharFilter(field_name="server__slug", max_length=48)
+
+
+class RepositoryFilters(FilterSet):  # type: ignore[misc]
+    """Of repositories; `pattern` and `state` are as of this moment."""
+
+    q = words("slug", "name", "url")
+    team = CharFilter(field_name="owner__slug", max_length=48)
+    pattern = ChoiceFilter(choices=Repository.Pattern.choices, method="of_pattern")
+    level = ChoiceFilter(choices=[(str(number), name) for number, name in enumerate(LEVELS)])
+    state = ChoiceFilter(choices=repositories.STATE_CHOICES, method="of_state")
+
+    def of_pattern(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Returns the repositories that may be used so now."""
+        return rows.filter(repositories.in_pattern(value, clock.now()))
+
+    def of_state(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Returns the repositories of which this is known now."""
+        return rows.filter(repositories.in_state(value, clock.now()))
+
+
+class PatternRequestFilters(FilterSet):  # type: ignore[misc]
+    """Of requests to raise a pattern."""
+
+    team = CharFilter(field_name="owner__slug", max_length=48)
+    status = ChoiceFilter(choices=PatternRequest.Status.choices)
 
 
 class AuditFilters(forms.Form):

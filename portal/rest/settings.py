@@ -51,5 +51,10 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
         "CredentialKind": "portal.rest.fields.CREDENTIAL_KINDS",
         "EventKind": "portal.rest.fields.EVENT_KINDS",
         "KeyScope": "portal.rest.fields.SCOPES",
+        "RepositoryPattern": "blueprints.models.Repository.Pattern",
+        "MeasurementStage": "blueprints.models.Repository.Stage",
+        "PatternRequestStatus": "blueprints.models.PatternRequest.Status",
+        "RepositoryState": "blueprints.queries.repositories.STATE_CHOICES",
+        "PatternReason": "portal.rest.resources.repositories.BECAUSE",
     },
 }

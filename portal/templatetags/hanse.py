@@ -11,7 +11,7 @@ from django.utils.html import format_html
 
 from blueprints.forks.derivation import target
 from kernel.clock import now
-from portal.parts import charts, diff, estate, harness, marks, moments, navigation
+from portal.parts import charts, diff, estate, harness, marks, moments, navigation, readiness
 from portal.parts.reasons import remedy_of, words_of
 
 register = template.Library()
@@ -25,8 +25,10 @@ register.filter("initials", marks.initials)
 register.filter("short", marks.short)
 register.filter("subject", marks.subject)
 register.filter("state", marks.state_badge)
+register.filter("pattern", marks.pattern_badge)
 register.filter("effect", marks.effect_badge)
 register.filter("sensitivity", marks.sensitivity_badge)
+register.filter("level_name", readiness.level_name)
 register.filter("ago", moments.ago)
 register.filter("exactly", moments.exactly)
 register.filter("place", harness.place_of)

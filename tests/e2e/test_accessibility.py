@@ -42,6 +42,15 @@ SCREENS = {
     "delegations": "/identity/delegations/",
     "delegation-new": "/identity/delegations/new/",
     "people": "/identity/people/",
+    "repositories": "/repositories/",
+    "repository-new": "/repositories/register/",
+    "repository": "/repositories/ledger/thin/",
+    "repository-waiting": "/repositories/ledger/waiting/",
+    "repository-failed": "/repositories/ledger/gone/",
+    "repository-edit": "/repositories/ledger/shop/edit/",
+    "repository-remove": "/repositories/ledger/shop/remove/",
+    "pattern-lower": "/repositories/ledger/shop/lower/",
+    "pattern-ask": "/repositories/ledger/held/ask/",
     "audit": "/audit/",
     "styleguide": "/styleguide/",
     "password": "/accounts/password/change/",
@@ -142,7 +151,7 @@ def test_screens_of_others(visit):
 
 def test_screens_of_one_thing(visit):
     visitor = start(visit, "lead")
-    for place in ("/identity/delegations/", "/audit/"):
+    for place in ("/identity/delegations/", "/audit/", "/repositories/ledger/shop/"):
         page = visitor.open(place)
         path = page.locator("a.open").first.get_attribute("href")
         assert not look_at(visitor.open(path))

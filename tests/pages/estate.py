@@ -4,20 +4,28 @@ from django.db import connection
 
 from audit import records
 from audit.models import Stream
+from blueprints.classification.signals import EXECUTED_SIGNALS, Executed, State
+from blueprints.models import PatternRequest, Repository
 from blueprints.services.baseline import load_layers
 from blueprints.services.forking import fork_blueprint
 from blueprints.services.harness import add_check, tighten_check
+from blueprints.services.measuring import begin_measurement, fail_measurement, record_measurement
+from blueprints.services.patterns import ask_pattern, lower_pattern
 from blueprints.services.publishing import propose_version
+from blueprints.services.repositories import register_repository
 from blueprints.services.requests import open_request
 from kernel.ids import new_uid
+from portal.keyring import record_signer
 from registry import services, surfaces
 from registry.addresses import AddressPolicy
+from registry.git.fetching import Sources
 from registry.models import Server, Tool
 from registry.surfaces import Shown, take_in_probe
 from tenants.identity.delegation import revoke_delegation
-from tenants.models import Delegation
+from tenants.models import Delegation, Tenant
 from tenants.rules import Effect, Sensitivity
 from tests.actors import Cast, make_cast, make_delegation
+from tests.apps.blueprints.classified import classification
 from tests.apps.blueprints.estate import as_text, document_of, next_of, node, prompt, publish, set_turns
 
 HOST = AddressPolicy(["127.0.0.0/8"])
@@ -66,9 +74,38 @@ def make_accounts(cast: Cast) -> Server:
     return server
 
 
+def add_repository(cast: Cast, owner: Tenant, slug: str) -> Repository:
+    sources = Sources(HOST)
+    url = f"http://127.0.0.1:9/{slug}"
+    return register_repository(actor=cast.admin, team=owner, slug=slug, name=slug.title(), url=url, sources=sources)
+
+
+def make_repositories(cast: Cast) -> None:
+    """One of each kind at home: waiting, ready with a request, lowered and proven, thin, and one that cannot be had."""
+    signer = record_signer()
+    passed = {signal.name: Executed.PASSED for signal in EXECUTED_SIGNALS}
+    shop = record_measurement(add_repository(cast, cast.team, "shop"), classification(), signer)
+    ask_pattern(actor=cast.member, repository=shop, reason="A pilot of two weeks.")
+    proven = record_measurement(add_repository(cast, cast.team, "proven"), classification(executed=passed), signer)
+    held = record_measurement(add_repository(cast, cast.team, "held"), classification(executed=passed), signer)
+    lower_pattern(actor=cast.lead, repository=held, reason="It broke production.")
+    lacking = {"tests.real": State.UNMET, "lock.present": State.UNMET, "conventions.agents": State.UNMET}
+    failed = {"executed.lint": Executed.FAILED}
+    record_measurement(add_repository(cast, cast.team, "thin"), classification(lacking, failed), signer)
+    add_repository(cast, cast.team, "waiting")
+    gone = add_repository(cast, cast.team, "gone")
+    job = begin_measurement(gone.pk)
+    assert job
+    fail_measurement(job, "The server knows no repository at this address.")
+    away = record_measurement(add_repository(cast, cast.rival, "rival-shop"), classification(), signer)
+    PatternRequest.objects.create(owner=cast.rival, repository=away, reason="A pilot.")
+    assert proven.pattern == "dark-factory"
+
+
 def make_estate() -> Cast:
-    """Returns the cast with servers at home and abroad, delegations and recorded calls."""
+    """Returns the cast with servers and repositories at home and abroad, delegations and recorded calls."""
     cast = make_cast()
+    make_repositories(cast)
     make_accounts(cast)
     for slug, owner in (("pipeline", cast.team), ("desk", cast.domain), ("rival-crm", cast.rival)):
         services.register_server(

@@ -5,7 +5,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from audit.services import record
-from blueprints.models import Blueprint, ChangeRequest, Fork, Version
+from blueprints.models import Blueprint, ChangeRequest, Fork, Repository, Version
 from kernel import clock
 from kernel.ids import new_uid
 from portal.rest.models import ApiKey
@@ -26,16 +26,17 @@ LISTS = (
     "/blueprints/",
     "/forks/",
     "/blueprints/reviews/",
+    "/repositories/",
 )
 # What hangs together on one screen costs more, and no more than this, session and person and scope included.
 OTHERS = {
     "/": 22,
     "/teams/": 8,
-    "/teams/ledger/": 19,
+    "/teams/ledger/": 20,
     "/servers/accounts/": 13,
     "/servers/accounts/callers/": 19,
     "/groups/accounts/": 8,
-    "/search/?q=a": 12,
+    "/search/?q=a": 13,
     "/blueprints/platform/implement-ticket-brownfield/": 7,
     "/blueprints/platform/implement-ticket-brownfield/forks/": 9,
     "/blueprints/platform/implement-ticket-brownfield/versions/1.1.0/": 9,
@@ -45,6 +46,7 @@ OTHERS = {
     "/teams/payments/harness/": 10,
     "/teams/ledger/harness/changes/": 8,
     "/teams/ledger/harness/edit/": 8,
+    "/repositories/ledger/shop/": 9,
 }
 
 
@@ -62,6 +64,9 @@ def crowd(standing):
         agents = Agent.objects.bulk_create(Agent(slug=f"a{n}", name="Same", home=team, sponsor=lead) for n in many)
         Server.objects.bulk_create(
             Server(owner=team, slug=f"s{n}", name="Same", transport="http", url="http://x.example/") for n in many
+        )
+        Repository.objects.bulk_create(
+            Repository(owner=team, slug=f"r{n}", name="Same", url="https://x.example/r", findings={}) for n in many
         )
         ToolGroup.objects.bulk_create(ToolGroup(owner=team, slug=f"g{n}", name="Same") for n in many)
         Tenant.objects.bulk_create(Tenant(tier="team", slug=f"t{n}", name="Same") for n in many)

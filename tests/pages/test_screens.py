@@ -24,6 +24,8 @@ PLACES = {
     "delegations": (),
     "delegation_new": (),
     "people": (),
+    "repositories": (),
+    "repository_new": (),
     "audit": (),
     "search": (),
     "styleguide": (),
@@ -40,6 +42,7 @@ PLACES = {
     "blueprint_fork": ("platform", "implement-ticket-brownfield"),
     "version": ("platform", "implement-ticket-brownfield", "1.1.0"),
     "fork": ("ledger", "our-ticket"),
+    "repository": ("ledger", "shop"),
 }
 TABS = ("callers", "probes", "changes", "credential")
 BLUEPRINT_TABS = ("yaml", "versions", "forks", "requests", "history")

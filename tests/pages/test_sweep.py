@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from audit.models import Event
-from blueprints.models import ChangeRequest
+from blueprints.models import ChangeRequest, PatternRequest, Repository
 from kernel import clock
 from portal.rest.keys import create_key
 from registry.models import Server, Tool
@@ -44,6 +44,8 @@ class Place:
     key: str
     domain: str
     namespace: str
+    proposal: str
+    repository: str
     request: str
 
 
@@ -73,6 +75,7 @@ ALL    = "200 200 200 200 200 200 200 302"
 HOME   = "200 200 200 200 200 404 404 302"
 ABROAD = "200 404 404 404 404 200 404 302"
 KEEPERS = "200 403 200 403 403 404 404 302"
+WORKERS = "200 403 200 200 403 404 404 302"
 ADMINS = "200 403 403 403 403 403 403 302"
 
 RULES: dict[str, Rule] = {
@@ -93,7 +96,7 @@ RULES: dict[str, Rule] = {
     "blueprint": get(ALL, ALL, "platform", "implement-ticket-brownfield"),
     "blueprint_tab": get(ALL, ALL, "platform", "implement-ticket-brownfield", "forks"),
     "blueprint_fork": get(ALL, ALL, "platform", "implement-ticket-brownfield"),
-    "change_request": get(ALL, ALL, "{request}"),
+    "change_request": get(ALL, ALL, "{proposal}"),
     "version": get(HOME, ABROAD, "{namespace}", "code-review", "1.0.0"),
     "version_new": get("200 403 200 200 403 404 404 302", ABROAD, "{namespace}", "code-review"),
     "version_decide": post(
@@ -106,7 +109,7 @@ RULES: dict[str, Rule] = {
         "409 403 403 403 403 403 403 302", "409 403 403 403 403 403 403 302", "platform",
         "implement-ticket-brownfield"),
     "request_decide": post(
-        "302 403 403 403 403 403 403 302", "302 403 403 403 403 403 403 302", "{request}", "accept", part="minor"),
+        "302 403 403 403 403 403 403 302", "302 403 403 403 403 403 403 302", "{proposal}", "accept", part="minor"),
     "fork": get(HOME, ABROAD, "{team}", "our-ticket"),
     "fork_tab": get(HOME, ABROAD, "{team}", "our-ticket", "yaml"),
     "fork_edit": get("200 403 200 200 403 404 404 302", ABROAD, "{team}", "our-ticket"),
@@ -124,6 +127,17 @@ RULES: dict[str, Rule] = {
     "person_new": get(ADMINS, ADMINS),
     "audit": get(ALL, ALL),
     "keys": get(ALL, ALL),
+    "repositories": get(ALL, ALL),
+    "repository_new": get(ALL, ALL),
+    "repository": get(HOME, ABROAD, "{team}", "{repository}"),
+    "repository_record": get(HOME, ABROAD, "{team}", "{repository}"),
+    "repository_progress": get(
+        "302 302 302 302 302 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "{repository}"),
+    "repository_edit": get(WORKERS, ABROAD, "{team}", "{repository}"),
+    "repository_remove": get(KEEPERS, ABROAD, "{team}", "{repository}"),
+    "pattern_lower": get(WORKERS, ABROAD, "{team}", "{repository}"),
+    "pattern_ask": get(WORKERS, ABROAD, "{team}", "{repository}"),
+    "pattern_decide": get(KEEPERS, ABROAD, "{request}"),
     "tenant_new": get(ADMINS, ADMINS),
     "tenant_edit": get(KEEPERS, ABROAD, "{team}"),
     "harness": get(HOME, ABROAD, "{team}"),
@@ -172,6 +186,8 @@ RULES: dict[str, Rule] = {
         "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{tool}", reason="Odd."),
     "server_status": post(
         "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{server}", "quarantine", reason="Odd."),
+    "repository_measure": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "{repository}"),
     "server_probe": post(
         "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{server}"),
     "credential_set": post(
@@ -220,6 +236,8 @@ def _place(team, server, agent, lead, delegation, domain):
     tool = Tool.objects.filter(server__slug=server, state__in=["new", "changed"]).first()
     group = create_group(actor=lead, owner=team, slug=f"{team.slug}-daily", name="Daily", tools=[])
     key, _ = create_key(actor=lead, name="nightly", scope="read", days=1)
+    repository = Repository.objects.get(slug="shop" if team.slug == "ledger" else "rival-shop")
+    request = PatternRequest.objects.get(repository=repository)
     record = Event.objects.filter(scope=team.pk).latest("id")
     place = Place(
         team=team.slug,
@@ -233,7 +251,9 @@ def _place(team, server, agent, lead, delegation, domain):
         key=str(key.uid),
         domain=domain.slug,
         namespace=f"team.{team.slug}",
-        request=str(ChangeRequest.objects.get(team_slug=team.slug).uid),
+        proposal=str(ChangeRequest.objects.get(team_slug=team.slug).uid),
+        repository=repository.slug,
+        request=str(request.uid),
     )
     return {**vars(place), "pin": tool.seen_pin, "today": clock.now().date().isoformat()}
 

@@ -37,6 +37,9 @@ def test_the_code_reads_no_variable_that_is_not_declared():
         ("DATABASE_URL", "mysql://x"),
         ("CELERY_BROKER_URL", "ftp://x"),
         ("HANSE_OIDC_CLIENT_ID", "alone"),
+        ("HANSE_REPOSITORY_ROOTS", "mirrors"),
+        ("HANSE_REPOSITORY_ROOTS", "/srv/mirrors, /"),
+        ("HANSE_REPOSITORY_ROOTS", "/srv/.."),
         ("HANSE_SECRET_KEY_FILE", "does/not/exist"),
     ],
 )

@@ -17,13 +17,17 @@ from django.test import Client
 from django.test import override_settings as overridden
 
 from audit.keys import load_or_create, publish
-from blueprints.models import Layer
+from blueprints.models import Layer, PatternRequest, Repository
 from blueprints.services.harness import add_check
+from blueprints.services.measuring import record_measurement
+from blueprints.services.repositories import register_repository
+from blueprints.tasks import measure_repository
 from kernel.secrets import Secret
-from portal.keyring import sealing_key
+from portal.keyring import record_signer, sealing_key
 from portal.rest import keys
 from portal.rest.models import ApiKey
 from registry.addresses import AddressPolicy
+from registry.git.fetching import Sources
 from registry.models import Server, Tool, ToolGroup
 from registry.services import create_group, register_server, set_credential
 from registry.surfaces import Shown, approve_tool, take_in_probe
@@ -32,6 +36,7 @@ from tenants.models import Agent, Delegation, Tenant
 from tenants.principals import SYSTEM, Principal
 from tenants.rules import Effect, Sensitivity
 from tests.actors import Cast, make_cast, make_delegation
+from tests.apps.blueprints.classified import classification
 
 ROOT = "/api/v1/"
 UPSTREAM = "127.0.0.1:9"
@@ -51,6 +56,8 @@ class Things:
     delegation: Delegation
     key: ApiKey
     layer: Layer
+    repository: Repository
+    request: PatternRequest
 
 
 @dataclass
@@ -104,7 +111,23 @@ def make_things(cast: Cast, team: Tenant, agent: Agent, worker: Principal) -> Th
     api_key, _ = keys.create_key(actor=worker, name="test", scope="read", days=1)
     layer = add_check(actor=SYSTEM, owner=team, check=CHECK)
     server.refresh_from_db()
-    return Things(team, agent, server, tool, group, delegation, api_key, layer)
+    repository, request = make_repository(team, worker)
+    return Things(team, agent, server, tool, group, delegation, api_key, layer, repository, request)
+
+
+def make_repository(team: Tenant, worker: Principal) -> tuple[Repository, PatternRequest]:
+    """Returns a repository whose files give all they can, and the request of somebody who has left to raise it."""
+    repository = register_repository(
+        actor=SYSTEM,
+        team=team,
+        slug=f"{team.slug}-app",
+        name=f"{team.name} app",
+        url=f"http://{UPSTREAM}/app",
+        sources=Sources(AddressPolicy((UPSTREAM,))),
+    )
+    repository = record_measurement(repository, classification(), record_signer())
+    request = PatternRequest.objects.create(owner=team, repository=repository, reason="A pilot.", asked_by=None)
+    return repository, request
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +180,10 @@ def audit_key(installation):
 
 @pytest.fixture
 def probes(monkeypatch):
-    """Returns the ids of servers whose probes were asked for, instead of putting them into a queue."""
+    """Returns the ids of servers and repositories that a worker was sent to, instead of putting them into a queue."""
     asked = []
     monkeypatch.setattr(probe_server, "delay", asked.append)
+    monkeypatch.setattr(measure_repository, "delay", asked.append)
     return asked
 
 

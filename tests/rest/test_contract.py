@@ -25,7 +25,7 @@ CHECKS = [
     openapi_checks.content_type_conformance,
     openapi_checks.response_schema_conformance,
 ]
-OPERATIONS = 61
+OPERATIONS = 76
 
 
 @pytest.fixture
@@ -41,10 +41,16 @@ def open_connection(db):
 def names_of(world, path: str) -> dict[str, str]:
     """Returns names of things that are there, so that what the description allows is also done."""
     own, kind = world.own, path.split("/")[3]
-    slugs = {"tenants": "ledger", "agents": "builder-bot", "servers": "ledger-api", "groups": "ledger-tools"}
-    uids = {"delegations": own.delegation.uid, "tools": own.tool.uid}
+    slugs = {
+        "tenants": "ledger",
+        "agents": "builder-bot",
+        "servers": "ledger-api",
+        "groups": "ledger-tools",
+        "repositories": "ledger-app",
+    }
+    uids = {"delegations": own.delegation.uid, "tools": own.tool.uid, "pattern-requests": own.request.uid}
     known = {"slug": slugs.get(kind), "uid": uids.get(kind), "handle": "member", "role": "member", "name": "ledger"}
-    known["domain"] = "payments"
+    known |= {"domain": "payments", "team": "ledger"}
     return {name: str(value) for name, value in known.items() if value and "{" + name + "}" in path}
 
 

@@ -93,6 +93,14 @@ def layer_body(things: Things, world: World) -> dict[str, Any]:
     return {"document": {**things.layer.document, "checks": []}}
 
 
+def repository_of(things: Things) -> dict[str, str]:
+    return {"team": things.team.slug, "slug": things.repository.slug}
+
+
+def repository_body(things: Things, world: World) -> dict[str, Any]:
+    return {"team": things.team.slug, "slug": "new-app", "name": "New", "url": "http://127.0.0.1:9/new"}
+
+
 def credential_tag(things: Things) -> dict[str, str]:
     return {"If_Match": f'"{things.server.credential.uid}.x"'}
 
@@ -231,6 +239,36 @@ RULES: dict[str, Case] = {
     "PATCH groups/<slug:slug>": Case(
         "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401",
         slug_of("group"), says(tools=[]), version_of("group")),
+
+    "GET repositories": Case(ALL_SEE, ALL_SEE),
+    "POST repositories": Case(
+        "201 403 201 201 403 422 422 401", "201 422 422 422 422 201 422 401", body=repository_body),
+    "GET repositories/<slug:team>/<slug:slug>": Case(HOME_SEES, ABROAD_SEES, repository_of),
+    "PATCH repositories/<slug:team>/<slug:slug>": Case(
+        "200 403 200 200 403 404 404 401", "200 404 404 404 404 200 404 401",
+        repository_of, says(name="Other"), version_of("repository")),
+    "DELETE repositories/<slug:team>/<slug:slug>": Case(
+        "204 403 204 403 403 404 404 401", "204 404 404 404 404 204 404 401",
+        repository_of, headers=version_of("repository")),
+    "POST repositories/<slug:team>/<slug:slug>/measure": Case(
+        "202 403 202 202 403 404 404 401", "202 404 404 404 404 202 404 401", repository_of),
+    "POST repositories/<slug:team>/<slug:slug>/lower": Case(
+        "200 403 200 200 403 404 404 401", "200 404 404 404 404 200 404 401",
+        repository_of, says(reason="odd"), version_of("repository")),
+    "GET repositories/<slug:team>/<slug:slug>/record": Case(HOME_SEES, ABROAD_SEES, repository_of),
+    "GET repositories/<slug:team>/<slug:slug>/changes": Case(HOME_SEES, ABROAD_SEES, repository_of),
+    "GET repositories/<slug:team>/<slug:slug>/requests": Case(HOME_SEES, ABROAD_SEES, repository_of),
+    # There is an open one already: who may ask hears 409.
+    "POST repositories/<slug:team>/<slug:slug>/requests": Case(
+        "409 403 409 409 403 404 404 401", "409 404 404 404 404 409 404 401", repository_of, says(reason="A pilot.")),
+    "GET pattern-requests": Case(ALL_SEE, ALL_SEE),
+    "GET pattern-requests/<uuid:uid>": Case(HOME_SEES, ABROAD_SEES, uid_of("request")),
+    "POST pattern-requests/<uuid:uid>/approve": Case(
+        "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401",
+        uid_of("request"), says(reason="Looked at it."), version_of("request")),
+    "POST pattern-requests/<uuid:uid>/decline": Case(
+        "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401",
+        uid_of("request"), says(reason="Not yet."), version_of("request")),
 
     "GET audit/events": Case(ALL_SEE, ALL_SEE),
     "GET audit/events/<uuid:uid>": Case(HOME_SEES, ABROAD_SEES, event_of),
