@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from blueprints.harness.layers import Check
-from blueprints.harness.merging import Layer, Refusal, misfits, settle
+from blueprints.harness.merging import Layer, Refusal, descend, misfits
 
 
 @dataclass(frozen=True, slots=True)
 class Federation:
-    """Layers as they stand: the platform's, those of domains, and those of teams with the domains each team is in."""
+    """Sound layers as they stand: the platform's, those of domains, those of teams with the domains each team is in."""
 
     platform: Layer
     domains: Mapping[str, Layer]
@@ -29,19 +29,23 @@ class Federation:
 
     def lapsed(self, *, today: date) -> Iterator[Refusal]:
         """Yields every entry of a domain or a team that does not fit what stands above it."""
-        top = settle([self.platform], today=today).checks
+        yield from self.lapsed_of_domains(today=today)
+        yield from self.lapsed_of_teams(today=today)
+
+    def lapsed_of_domains(self, *, today: date) -> Iterator[Refusal]:
+        """Yields those of domains."""
+        top = descend([], [self.platform], today=today).checks
         for name, layer in sorted(self.domains.items()):
             yield from _refusals(name, layer, top, today)
-        yield from self.lapsed_of_teams(today=today)
 
     def lapsed_of_teams(self, *, today: date) -> Iterator[Refusal]:
         """Yields those of teams. Teams of the same domains stand below the same checks, put together once."""
+        top = descend([], [self.platform], today=today).checks
         known: dict[frozenset[str], list[Check]] = {}
         for layer, domains in self.teams:
             names = domains.intersection(self.domains)
             if names not in known:
-                above = [self.platform, *(self.domains[name] for name in sorted(names))]
-                known[names] = settle(above, today=today).checks
+                known[names] = descend(top, [self.domains[name] for name in names], today=today).checks
             yield from _refusals(layer["owner"]["tenant"], layer, known[names], today)
 
 

@@ -66,17 +66,22 @@ def settle(layers: Sequence[Layer], *, today: date) -> Settled:
     would take a demand away. Layers of a wrong shape raise `HarnessRefused`, as in `effective`.
     """
     _require_sound(layers)
-    lapsed: list[Refusal] = []
-    checks: list[Check] = []
+    made = Settled([], [])
     for tier in TIERS:
-        here = sorted((layer for layer in layers if layer["owner"]["tier"] == tier), key=_tenant)
-        found = [list(misfits(layer, checks, today=today)) for layer in here]
-        lapsed += [Refusal(_tenant(layer), finding) for layer, one in zip(here, found, strict=True) for finding in one]
-        fitting = [_fitting(layer, one) for layer, one in zip(here, found, strict=True)]
-        own = _joined([check for layer in fitting for check in own_checks(layer)])
-        checks = [*_tightened(checks, fitting), *own]
-        checks = [_waived(check, fitting, today) for check in checks]
-    return Settled(checks, lapsed)
+        below = descend(made.checks, [layer for layer in layers if layer["owner"]["tier"] == tier], today=today)
+        made = Settled(below.checks, made.lapsed + below.lapsed)
+    return made
+
+
+def descend(above: Sequence[Check], layers: Sequence[Layer], *, today: date) -> Settled:
+    """Returns what is in force one tier further down: `layers` are sound, and of one tier below these checks."""
+    here = sorted(layers, key=_tenant)
+    found = [list(misfits(layer, above, today=today)) for layer in here]
+    lapsed = [Refusal(_tenant(layer), finding) for layer, one in zip(here, found, strict=True) for finding in one]
+    fitting = [_fitting(layer, one) for layer, one in zip(here, found, strict=True)]
+    own = _joined([check for layer in fitting for check in own_checks(layer)])
+    checks = [*_tightened(above, fitting), *own]
+    return Settled([_waived(check, fitting, today) for check in checks], lapsed)
 
 
 def _fitting(layer: Layer, found: Sequence[Finding]) -> Layer:
@@ -241,12 +246,11 @@ def _by_both(one: Mapping[str, tuple[str, ...]], other: Mapping[str, tuple[str, 
 
 def _tightened(checks: Sequence[Check], layers: Sequence[Layer]) -> list[Check]:
     found = list(checks)
-    for layer in sorted(layers, key=_tenant):
+    places = {name: place for place, check in enumerate(checks) for name in check.names}
+    for layer in layers:
         for written in layer.get("tighten", ()):
-            found = [
-                _tighten(check, written, _tenant(layer)) if written["check"] in check.names else check
-                for check in found
-            ]
+            place = places[written["check"]]
+            found[place] = _tighten(found[place], written, _tenant(layer))
     return found
 
 

@@ -91,13 +91,20 @@ def harness_of(principal: Principal, tenant: Tenant) -> Harness:
 
 
 def overview_of(principal: Principal, tenant: Tenant) -> tuple[Harness, list[Tenant], list[Refusal]]:
-    """Returns what is in force for a tenant, the visible teams that inherit its checks, and what lapsed below it."""
+    """Returns what is in force for a tenant, the visible teams that inherit its checks, and what lapsed below it.
+
+    Of the platform that is what lapsed in domains alone: the page of a domain says it of its teams.
+    """
     if tenant.tier == Tier.TEAM:
         return harness_of(principal, tenant), [], []
-    sources, rows = list(_sources(principal, tenant)), list(_rows_around(principal, tenant))
+    sources, teams = list(_sources(principal, tenant)), inheritors(principal, tenant)
+    rows = list(_rows_around(principal, teams if tenant.tier == Tier.DOMAIN else []))
     own = {node.pk for node in sources}
     found = _put_together(principal, tenant, sources, [row for row in rows if row.owner_id in own])
-    return found, inheritors(principal, tenant), _lapsed(principal, tenant, _federation(sources[0], rows))
+    federation = _federation(sources[0], rows)
+    day = today()
+    lapsed = federation.lapsed_of_teams if tenant.tier == Tier.DOMAIN else federation.lapsed_of_domains
+    return found, teams, _decidable(principal, tenant, federation, lapsed(today=day))
 
 
 def _put_together(principal: Principal, tenant: Tenant, nodes: Iterable[Tenant], rows: Iterable[Layer]) -> Harness:
@@ -182,22 +189,29 @@ def preview(principal: Principal, owner: Tenant, *, text: str | None = None, doc
     found = located(faults_of(principal, owner, before, source.value), source.places)
     if found:
         return Preview(findings=found, changes=[], teams=[], lapsing=[], layer_version=version)
+    teams = inheritors(principal, owner)
     return Preview(
         findings=[],
         changes=list(editing.changes(before, source.value)),
-        teams=inheritors(principal, owner),
-        lapsing=_newly_lapsed(principal, owner, source.value),
+        teams=teams,
+        lapsing=_newly_lapsed(principal, owner, source.value, teams),
         layer_version=version,
     )
 
 
-def _newly_lapsed(principal: Principal, owner: Tenant, document: Document) -> list[Refusal]:
+def _newly_lapsed(principal: Principal, owner: Tenant, document: Document, teams: Iterable[Tenant]) -> list[Refusal]:
     if owner.tier == Tier.TEAM:
         return []
-    present = _federation(_sources(principal, owner)[0], _rows_around(principal, owner))
-    known = {(one.tenant, one.finding.path) for one in _lapsed(principal, owner, present)}
-    after = _lapsed(principal, owner, present.with_layer(document))
-    return [one for one in after if (one.tenant, one.finding.path) not in known]
+    present = _federation(_sources(principal, owner)[0], _rows_around(principal, teams))
+    after = present.with_layer(document)
+    known = {(one.tenant, one.finding.path) for one in _below(owner, present)}
+    found = [one for one in _below(owner, after) if (one.tenant, one.finding.path) not in known]
+    return _decidable(principal, owner, after, found)
+
+
+def _below(owner: Tenant, federation: Federation) -> Iterable[Refusal]:
+    """Yields what lapsed below a tenant: below a domain are its teams alone."""
+    return (federation.lapsed if owner.tier == Tier.PLATFORM else federation.lapsed_of_teams)(today=today())
 
 
 def inheritors(principal: Principal, owner: Tenant) -> list[Tenant]:
@@ -205,10 +219,8 @@ def inheritors(principal: Principal, owner: Tenant) -> list[Tenant]:
     return [] if owner.tier == Tier.TEAM else list(tenants.teams_in(principal, owner))
 
 
-def _lapsed(principal: Principal, owner: Tenant, federation: Federation) -> list[Refusal]:
-    """Returns what concerns tenants below, as far as the principal can judge it: below a domain are its teams alone."""
-    day = today()
-    found = federation.lapsed(today=day) if owner.tier == Tier.PLATFORM else federation.lapsed_of_teams(today=day)
+def _decidable(principal: Principal, owner: Tenant, federation: Federation, found: Iterable[Refusal]) -> list[Refusal]:
+    """Returns what the principal can judge: whether a check of a domain that they do not see is gone, they cannot."""
     if principal.access.visible is None:
         return list(found)
     texts = {layer["owner"]["tenant"]: layer for layer in (*federation.domains.values(), *federation.team_layers)}
@@ -216,11 +228,11 @@ def _lapsed(principal: Principal, owner: Tenant, federation: Federation) -> list
     return [one for one in found if _is_decidable(one, texts, seen)]
 
 
-def _rows_around(principal: Principal, owner: Tenant) -> QuerySet[Layer]:
-    """Returns the layers that a change of this one can touch, and those that stand beside it: two questions."""
-    teams = tenants.teams_in(principal, owner).order_by()
+def _rows_around(principal: Principal, teams: Iterable[Tenant]) -> QuerySet[Layer]:
+    """Returns the layers of the platform, of visible domains and of these teams, with their domains: two questions."""
     seen = Prefetch("owner__domains", queryset=tenants.tenants(principal), to_attr="seen_domains")
-    return layers(principal).filter(~Q(owner__tier=Tier.TEAM) | Q(owner__in=teams)).prefetch_related(seen)
+    wanted = ~Q(owner__tier=Tier.TEAM) | Q(owner__in=[team.pk for team in teams])
+    return layers(principal).filter(wanted).prefetch_related(seen)
 
 
 def _federation(platform: Tenant, rows: Iterable[Layer]) -> Federation:

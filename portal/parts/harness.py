@@ -74,11 +74,6 @@ class Row:
         return [name for name in dict.fromkeys([*made, *self.check.blocked_by, *asked]) if name not in owners]
 
     @property
-    def reference(self) -> str:
-        """What a lower tier calls it."""
-        return f"{self.check.owners[0]}/{self.check.id}"
-
-    @property
     def can_be_tightened(self) -> bool:
         """Whether there is anything that a lower tier could still ask for."""
         movable = any(value.parameter.direction != "fixed" for value in self.values)
