@@ -20,6 +20,7 @@ from registry.addresses import AddressPolicy
 from registry.git.bounds import Bounds
 from registry.git.fetching import Sources, check_source, fetched
 from tests.apps.classification.repositories import NOW, PYTHON, make_repository, run_git
+from tests.docs.pages import ROOT, rows_of, text_of
 from tests.git.serving import advertise, answering, listed, reply, serving
 from tests.security.test_rebinding import Names
 
@@ -269,3 +270,19 @@ def test_what_failed_leaves_nothing_behind(monkeypatch, tmp_path):
     with answering(advertise(b"0" * 39 + b"1"), lambda handler: handler.wfile.write(b"")) as peer:
         refuse(peer, "gave no data|broken|does not keep")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bounds_are_the_documented_ones():
+    bounds, mib = Bounds(), 1024 * 1024
+    shown = dict(rows_of(ROOT / "docs" / "reference" / "classification.md", first="bound of a fetch"))
+    received, named = f"{bounds.received // mib} MiB", f"{bounds.named // mib} MiB"
+    assert shown == {
+        "bytes received": f"{received}, of which {named} for the names of branches",
+        "objects": f"{bounds.objects:,}",
+        "one object, unfolded": f"{bounds.blob // mib} MiB",
+        "all objects, unfolded": f"{bounds.inflated // mib // 1024} GiB",
+        "files and folders, depth": f"{bounds.files:,}, {bounds.depth}",
+        "bytes of all files": f"{bounds.checkout // mib} MiB",
+        "seconds": f"{bounds.seconds:g}",
+    }
+    assert f"up to {bounds.commits:,} commits" in text_of(ROOT / "docs" / "reference" / "classification.md")

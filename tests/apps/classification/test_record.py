@@ -7,6 +7,7 @@ import pytest
 
 from blueprints.classification.record import bytes_to_sign, holds, make_record
 from blueprints.classification.signals import CATALOGUE, LEVELS
+from blueprints.classification.standing import Because
 from blueprints.classification.survey import classify
 from kernel.errors import Conflict
 from tests.apps.classification.repositories import NOW, PYTHON, make_repository, report_of, run_git
@@ -68,3 +69,9 @@ def test_the_page_lists_every_signal_and_level():
         name: (signal.level, signal.says) for name, signal in CATALOGUE.items()
     }
     assert [name for _, name, _ in rows_of(PAGE, first="level")] == list(LEVELS)
+
+
+def test_the_page_lists_every_reason_with_its_pattern():
+    shown = {name.strip("`"): pattern for name, pattern, _ in rows_of(PAGE, first="because")}
+    dark = {Because.PROVEN, Because.APPROVED}
+    assert shown == {one.value: "dark-factory" if one in dark else "interactive-assistant" for one in Because}
