@@ -1,15 +1,26 @@
-"""The library of the invented estate: what platform and a domain publish, and what teams made of it."""
+"""The library of the invented estate: what platform and domains publish, what teams made of it, and where they work."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
+from blueprints.classification.survey import classify
 from blueprints.format.writing import write_blueprint
 from blueprints.models import Fork, Version
 from blueprints.queries.library import version_by_ref
+from blueprints.queries.repositories import harness_of
+from blueprints.services.baseline import load_layers
 from blueprints.services.forking import configure_fork, fork_blueprint
+from blueprints.services.measuring import record_measurement
 from blueprints.services.publishing import propose_version, publish_version
+from blueprints.services.repositories import register_repository
 from blueprints.services.requests import open_request
 from blueprints.services.shipping import publish_shipped
+from kernel import clock
+from portal.demo.repositories import REPOSITORIES, make_repositories
+from portal.keyring import record_signer
+from registry.addresses import AddressPolicy
+from registry.git.fetching import Sources
 from tenants.models import Person, Tenant
 from tenants.principals import SYSTEM, Principal, principal_of
 
@@ -28,6 +39,7 @@ SMALLER_PLAN: Final = (
 def load_library(tenants: Mapping[str, Tenant], people: Mapping[str, Person]) -> None:
     """Publishes the shipped library, forks it as teams would, and leaves something to decide for everybody."""
     who = {handle: principal_of(person) for handle, person in people.items()}
+    load_layers(actor=SYSTEM, owners={name: tenants[name] for name in ("platform", "payments", "cloud")})
     publish_shipped(author=who["mara"], reviewer=who["otto"], owner=tenants["platform"])
     publish_shipped(author=who["selma"], reviewer=who["piet"], owner=tenants["payments"])
     checkout = _fork_tickets(tenants, who)
@@ -41,6 +53,22 @@ def load_library(tenants: Mapping[str, Tenant], people: Mapping[str, Person]) ->
         note="In our last plans it named the mobile client that we had forgotten before.",
     )
     _propose_another(who, tenants["payments"])
+
+
+def load_repositories(directory: Path, tenants: Mapping[str, Tenant], people: Mapping[str, Person]) -> None:
+    """Makes three repositories, registers them for their teams, and measures them as the worker would."""
+    places = make_repositories(directory)
+    for plan in REPOSITORIES:
+        repository = register_repository(
+            actor=principal_of(people[plan.by]),
+            team=tenants[plan.team],
+            slug=plan.slug,
+            name=plan.name,
+            url=places[plan.slug].as_uri(),
+            sources=Sources(AddressPolicy(()), (directory,)),
+        )
+        found = classify(places[plan.slug], now=clock.now(), harness=harness_of(repository.owner))
+        record_measurement(repository, found, record_signer())
 
 
 def _fork_tickets(tenants: Mapping[str, Tenant], who: Mapping[str, Principal]) -> Fork:

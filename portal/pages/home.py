@@ -10,6 +10,7 @@ from audit import queries as audit
 from audit import verbs
 from blueprints.queries import forks as fork_queries
 from blueprints.queries import library
+from blueprints.queries.repositories import pattern_requests_waiting
 from kernel import clock
 from portal.pages.screens import principal_of, screen
 from registry import queries as registry
@@ -49,6 +50,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "failing": list(registry.failing_servers(principal)[:SHOWN]),
         "versions": list(library.versions_waiting(principal)[:SHOWN]),
         "requests": list(fork_queries.requests_waiting(principal)[:SHOWN]),
+        "raises": list(pattern_requests_waiting(principal)[:SHOWN]),
         "behind": list(fork_queries.forks_behind(principal)[:SHOWN]),
         "expiring": list(tenants.expiring_delegations(principal)[:SHOWN]),
     }
