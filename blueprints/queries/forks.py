@@ -10,7 +10,7 @@ from blueprints.forks.diff import Difference, compare
 from blueprints.forks.families import Family, families, only_parameters
 from blueprints.forks.policy import kept_by_policy
 from blueprints.models import Blueprint, ChangeRequest, Fork, Layer
-from blueprints.queries.library import reviewed_by
+from blueprints.queries.library import CONTENTS, reviewed_by
 from tenants.models import Tenant
 from tenants.principals import Principal
 from tenants.queries import one_of, reach_of
@@ -44,7 +44,7 @@ def forks(principal: Principal) -> QuerySet[Fork]:
 
 
 def _contents(*versions: str) -> list[str]:
-    return [f"{version}__{field}" for version in versions for field in ("document", "text", "lock")]
+    return [f"{version}__{field}" for version in versions for field in CONTENTS]
 
 
 def fork_by_ref(principal: Principal, team: str, name: str) -> Fork:
@@ -103,7 +103,8 @@ def is_configuration_at_heart(fork: Fork) -> bool:
 
 def fork_history(fork: Fork) -> QuerySet[Model]:
     """Returns the changes of a fork that the principal was already given, newest first."""
-    return fork.history.select_related("history_user").order_by("-history_date")  # type: ignore[no-any-return]
+    rows = fork.history.select_related("history_user", "base")
+    return rows.defer(*_contents("base")).order_by("-history_date")  # type: ignore[no-any-return]
 
 
 def fork_totals(principal: Principal) -> dict[str, int]:

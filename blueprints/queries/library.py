@@ -15,13 +15,16 @@ from tenants.principals import Principal
 from tenants.queries import one_of, reach_of, tenants
 from tenants.rules import Role
 
+CONTENTS: Final = ("document", "text", "lock")
+"""What of a version no list reads."""
+
 _NAMED: Final = re.compile(rf"({NAMESPACE})/({SLUG})(?:@({SEMVER}))?")
 
 
 def blueprints(principal: Principal) -> QuerySet[Blueprint]:
     """Returns visible blueprints with owner and head, without the heads' contents."""
     rows = Blueprint.objects.visible_to(principal).select_related("owner", "head")
-    return rows.defer("head__document", "head__text", "head__lock").order_by("name")
+    return rows.defer(*(f"head__{field}" for field in CONTENTS)).order_by("name")
 
 
 def with_fork_counts(principal: Principal, rows: QuerySet[Blueprint]) -> QuerySet[Blueprint]:
@@ -50,6 +53,14 @@ def owner_condition(namespace: str, prefix: str = "") -> Q:
     return Q(**{f"{prefix}tier": tier}) & (Q(**{f"{prefix}slug": slug}) if slug else Q())
 
 
+def ref_condition(ref: str, prefix: str = "") -> Q | None:
+    """Returns the condition that the blueprint found at `prefix` is the one of a reference without a version."""
+    found = _NAMED.fullmatch(ref)
+    if found is None or found[3]:
+        return None
+    return Q(**{f"{prefix}name": found[2]}) & owner_condition(found[1], f"{prefix}owner__")
+
+
 def successor_of(principal: Principal, blueprint: Blueprint) -> Blueprint | None:
     """Returns what follows a blueprint that the principal was given, when they see it: another tenant may own it."""
     rows = Blueprint.objects.visible_to(principal).select_related("owner", "head")
@@ -65,7 +76,7 @@ def versions(principal: Principal) -> QuerySet[Version]:
     """Returns visible versions, newest first, with who proposed and decided, without their contents."""
     people = ("proposed_by", "decided_by")
     rows = Version.objects.visible_to(principal).select_related("blueprint", "blueprint__owner", "owner", *people)
-    return rows.defer("document", "text", "lock").order_by("-id")
+    return rows.defer(*CONTENTS).order_by("-id")
 
 
 def version_of(principal: Principal, blueprint: Blueprint, semver: str) -> Version:
@@ -94,6 +105,11 @@ def blueprint_named(principal: Principal, ref: str) -> Blueprint:
     if semver:
         raise NotFound("That names a version. Leave out what stands behind the @.")
     return blueprint
+
+
+def names_blueprint(ref: str) -> bool:
+    """Tells whether a text is of the form of a reference, with or without a version."""
+    return _NAMED.fullmatch(ref) is not None
 
 
 def _blueprint_and_number(principal: Principal, ref: str) -> tuple[Blueprint, str]:
@@ -125,7 +141,8 @@ def reviewed_by(principal: Principal) -> list[int]:
 
 def blueprint_history(blueprint: Blueprint) -> QuerySet[Model]:
     """Returns the changes of a blueprint that the principal was already given, newest first."""
-    return blueprint.history.select_related("history_user").order_by("-history_date")  # type: ignore[no-any-return]
+    rows = blueprint.history.select_related("history_user", "head")
+    return rows.defer(*(f"head__{field}" for field in CONTENTS)).order_by("-history_date")  # type: ignore[no-any-return]
 
 
 def counts_by_status(principal: Principal) -> dict[str, int]:

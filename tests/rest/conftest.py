@@ -17,6 +17,10 @@ from django.test import Client
 from django.test import override_settings as overridden
 
 from audit.keys import load_or_create, publish
+from blueprints.models import Blueprint, ChangeRequest, Fork, Version
+from blueprints.services.forking import fork_blueprint
+from blueprints.services.publishing import propose_version
+from blueprints.services.requests import open_request
 from kernel.secrets import Secret
 from portal.keyring import sealing_key
 from portal.rest import keys
@@ -30,6 +34,7 @@ from tenants.models import Agent, Delegation, Tenant
 from tenants.principals import SYSTEM, Principal
 from tenants.rules import Effect, Sensitivity
 from tests.actors import Cast, make_cast, make_delegation
+from tests.apps.blueprints import estate
 
 ROOT = "/api/v1/"
 UPSTREAM = "127.0.0.1:9"
@@ -47,6 +52,10 @@ class Things:
     group: ToolGroup
     delegation: Delegation
     key: ApiKey
+    blueprint: Blueprint
+    proposed: Version
+    fork: Fork
+    request: ChangeRequest
 
 
 @dataclass
@@ -99,7 +108,20 @@ def make_things(cast: Cast, team: Tenant, agent: Agent, worker: Principal) -> Th
     delegation = make_delegation(worker, agent, group.slug, server.slug)
     api_key, _ = keys.create_key(actor=worker, name="test", scope="read", days=1)
     server.refresh_from_db()
-    return Things(team, agent, server, tool, group, delegation, api_key)
+    workflow = make_workflow(team, worker)
+    return Things(team, agent, server, tool, group, delegation, api_key, *workflow)
+
+
+def make_workflow(team: Tenant, worker: Principal) -> tuple[Blueprint, Version, Fork, ChangeRequest]:
+    """Returns a team's own blueprint with a version that waits, the team's fork of it, and what it asks for."""
+    head = estate.publish(team, estate.document_of(team))
+    later = estate.next_of(head.blueprint, "1.1.0", lambda it: estate.node(it, "plan").update(minutes=25))
+    text = estate.as_text(later)
+    proposed = propose_version(actor=SYSTEM, owner=team, text=text, note="More time to plan.")
+    operations = [estate.set_turns("implement", 40), estate.prompt("plan", "Plan it our way.")]
+    fork = fork_blueprint(actor=worker, version=head, team=team, name=f"{team.slug}-fork", operations=operations)
+    request = open_request(actor=worker, fork=fork, targets=["/nodes/plan/prompt"], title="A better plan")
+    return Blueprint.objects.get(pk=head.blueprint_id), proposed, fork, request
 
 
 @pytest.fixture(scope="module")

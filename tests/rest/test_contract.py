@@ -25,7 +25,7 @@ CHECKS = [
     openapi_checks.content_type_conformance,
     openapi_checks.response_schema_conformance,
 ]
-OPERATIONS = 57
+OPERATIONS = 91
 
 
 @pytest.fixture
@@ -42,9 +42,11 @@ def names_of(world, path: str) -> dict[str, str]:
     """Returns names of things that are there, so that what the description allows is also done."""
     own, kind = world.own, path.split("/")[3]
     slugs = {"tenants": "ledger", "agents": "builder-bot", "servers": "ledger-api", "groups": "ledger-tools"}
-    uids = {"delegations": own.delegation.uid, "tools": own.tool.uid}
-    known = {"slug": slugs.get(kind), "uid": uids.get(kind), "handle": "member", "role": "member", "name": "ledger"}
-    known["domain"] = "payments"
+    uids = {"delegations": own.delegation.uid, "tools": own.tool.uid, "change-requests": own.request.uid}
+    names = {"blueprints": own.blueprint.name, "forks": own.fork.name, "audit": "ledger"}
+    known = {"slug": slugs.get(kind), "uid": uids.get(kind), "name": names.get(kind), "handle": "member"}
+    known |= {"role": "member", "domain": "payments", "team": "ledger"}
+    known |= {"namespace": own.blueprint.namespace, "semver": own.proposed.semver}
     return {name: str(value) for name, value in known.items() if value and "{" + name + "}" in path}
 
 
