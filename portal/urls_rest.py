@@ -4,11 +4,15 @@ from typing import Final
 
 from django.urls import URLPattern, path, re_path
 
+from portal.rest import converters  # noqa: F401 - registers what stands in the addresses below
 from portal.rest.operations import Resource
 from portal.rest.resources.agents import AgentResource
 from portal.rest.resources.audit import EventResource, StreamResource, VerificationResource
+from portal.rest.resources.blueprints import BlueprintResource, LintResource, PreviewResource
+from portal.rest.resources.change_requests import ChangeRequestResource
 from portal.rest.resources.delegations import DelegationResource
 from portal.rest.resources.descriptions import Nowhere, OpenAPI
+from portal.rest.resources.forks import ForkResource
 from portal.rest.resources.groups import GroupResource
 from portal.rest.resources.harness import HarnessResource
 from portal.rest.resources.me import KeyResource, MeResource
@@ -21,12 +25,17 @@ from portal.rest.resources.repositories import (
 from portal.rest.resources.servers import CredentialResource, ServerResource
 from portal.rest.resources.tenants import MemberResource, TenantResource
 from portal.rest.resources.tools import ToolResource
+from portal.rest.resources.versions import VersionResource
 
 LIST: Final = {"get": "list"}
 LIST_AND_CREATE: Final = {"get": "list", "post": "create"}
 READ: Final = {"get": "retrieve"}
 READ_AND_CHANGE: Final = {"get": "retrieve", "patch": "partial_update"}
 REPOSITORY: Final = "repositories/<slug:team>/<slug:slug>"
+BLUEPRINT: Final = "blueprints/<namespace:namespace>/<slug:name>"
+VERSION: Final = f"{BLUEPRINT}/versions/<semver:semver>"
+FORK: Final = "forks/<slug:team>/<slug:name>"
+REQUEST: Final = "change-requests/<uuid:uid>"
 
 
 def _at(address: str, resource: type[Resource], actions: dict[str, str]) -> URLPattern:
@@ -76,10 +85,29 @@ urlpatterns = [
     _at("pattern-requests", PatternRequestResource, LIST),
     _at("pattern-requests/<uuid:uid>", PatternRequestResource, READ),
     *_acts("pattern-requests/<uuid:uid>", PatternRequestResource, "approve", "decline"),
+    _at("blueprints", BlueprintResource, LIST),
+    _at("blueprints/lint", LintResource, {"post": "lint"}),
+    _at(BLUEPRINT, BlueprintResource, READ),
+    *_acts(BLUEPRINT, BlueprintResource, "deprecate", "restore"),
+    *_acts(BLUEPRINT, BlueprintResource, "forks", "families", "changes", method="get"),
+    *_acts(BLUEPRINT, PreviewResource, "preview"),
+    _at(f"{BLUEPRINT}/versions", VersionResource, LIST_AND_CREATE),
+    _at(VERSION, VersionResource, READ),
+    *_acts(VERSION, VersionResource, "diff", method="get"),
+    *_acts(VERSION, VersionResource, "publish", "reject", "withdraw"),
+    _at("forks", ForkResource, LIST_AND_CREATE),
+    _at(FORK, ForkResource, READ_AND_CHANGE),
+    *_acts(FORK, ForkResource, "difference", "changes", method="get"),
+    *_acts(FORK, ForkResource, "rebase", "configure", "retire"),
+    _at(f"{FORK}/requests", ForkResource, {"get": "requests", "post": "request_change"}),
+    _at("change-requests", ChangeRequestResource, LIST),
+    _at(REQUEST, ChangeRequestResource, READ),
+    *_acts(REQUEST, ChangeRequestResource, "preview", method="get"),
+    *_acts(REQUEST, ChangeRequestResource, "accept", "decline", "withdraw"),
     _at("audit/events", EventResource, LIST),
     _at("audit/events/<uuid:uid>", EventResource, READ),
     _at("audit/events/<uuid:uid>/proof", EventResource, {"get": "proof"}),
     _at("audit/streams", StreamResource, LIST),
     _at("audit/streams/<slug:name>/verify", VerificationResource, {"get": "verify"}),
-    re_path("^.*$", Nowhere.as_view()),
+    re_path(r"^[\s\S]*$", Nowhere.as_view()),
 ]

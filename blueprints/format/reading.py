@@ -116,6 +116,7 @@ class _Reader:
             if key in found:
                 said = f"The key {key!r} is written twice; the first stands in line {self.places[pointer((*path, key))].line}."
                 raise _refused("DUPLICATE_KEY", (*path, key), event.start_mark, said, "Keep one of the two.")
+            _refuse_no_text(key, path, event.start_mark)
             self.places[pointer((*path, key))] = _place(event.start_mark)
             found[key] = self._value(next(self.events), (*path, key), depth + 1)
         return found
@@ -133,10 +134,16 @@ def _scalar(event: Any, path: Path) -> Any:
         raise _refused("NUMBER", path, event.start_mark, "The number is too large for JSON.", "Quote it as text.")
     if isinstance(value, float) and not math.isfinite(value):
         raise _refused("NUMBER", path, event.start_mark, "The number is not finite.", "Write a smaller one.")
-    if isinstance(value, str) and any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value):
-        said = "The text holds half a character, or the zero character."
-        raise _refused("NOT_TEXT", path, event.start_mark, said, "Remove the escape.")
+    if isinstance(value, str):
+        _refuse_no_text(value, path, event.start_mark)
     return value
+
+
+def _refuse_no_text(value: str, path: Path, mark: Any) -> None:
+    """YAML can write by an escape what is no text: half a character, or the end of a text in many programs."""
+    if any("\ud800" <= letter <= "\udfff" or letter == "\0" for letter in value):
+        said = "The text holds half a character, or a NUL."
+        raise _refused("NOT_TEXT", path, mark, said, "Remove the escape.")
 
 
 def _plain(text: str) -> Any:

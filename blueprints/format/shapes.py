@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from blueprints.format.findings import Finding, Path, fault
 
 ABSENT: Final = object()
+_NO_NUL: Final = r"^[^\u0000]*$"
 _SAID: Final = {
     dict: "a mapping",
     list: "a list",
@@ -34,6 +35,10 @@ def _wrong(value: Any, path: Path, wanted: str) -> Finding:
     return fault("TYPE", path, f"Here stands {said} where {wanted} belongs.", f"Write {wanted}.")
 
 
+def _no_text(path: Path) -> Finding:
+    return fault("NOT_TEXT", path, "The text holds a NUL, which ends a text in many programs.", "Remove it.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
     """Text of bounded length, and of one form when `pattern` says so (`form` names it for people)."""
@@ -50,13 +55,14 @@ class Text:
         elif not self.least <= len(value) <= self.most:
             said = f"The text has {len(value)} characters."
             yield fault("LENGTH", path, said, f"Write {self.least} to {self.most} characters.")
+        elif "\0" in value:
+            yield _no_text(path)
         elif self.pattern and not re.fullmatch(self.pattern, value):
             yield fault("FORM", path, f"{shown_short(value)} is not {self.form}.", f"It must match {self.pattern}.")
 
     def schema(self) -> dict[str, Any]:
         made: dict[str, Any] = {"type": "string", "minLength": self.least, "maxLength": self.most}
-        if self.pattern:
-            made["pattern"] = f"^(?:{self.pattern})$"
+        made["pattern"] = f"^(?:{self.pattern})$" if self.pattern else _NO_NUL
         return made | ({"description": self.note} if self.note else {})
 
 
@@ -98,9 +104,11 @@ class Scalar:
     def check(self, value: Any, path: Path) -> Iterator[Finding]:
         if not isinstance(value, str | int):
             yield _wrong(value, path, "text, a whole number, true or false")
+        elif isinstance(value, str) and "\0" in value:
+            yield _no_text(path)
 
     def schema(self) -> dict[str, Any]:
-        return {"type": ["string", "integer", "boolean"]}
+        return {"type": ["string", "integer", "boolean"], "pattern": _NO_NUL}
 
 
 @dataclass(frozen=True, slots=True)

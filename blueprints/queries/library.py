@@ -1,22 +1,30 @@
 """Reads of blueprints and their versions."""
 
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
+from blueprints.format.schema import NAMESPACE, SEMVER, SLUG
 from blueprints.models import Blueprint, Fork, Version
 from kernel.errors import NotFound
 from tenants.models import Tenant
 from tenants.principals import Principal
-from tenants.queries import one_of, reach_of
-from tenants.rules import Role, Tier
+from tenants.queries import one_of, reach_of, tenants
+from tenants.rules import Role
+
+CONTENTS: Final = ("document", "text", "lock")
+"""What of a version no list reads."""
+
+_NAMED: Final = re.compile(rf"({NAMESPACE})/({SLUG})(?:@({SEMVER}))?")
 
 
 def blueprints(principal: Principal) -> QuerySet[Blueprint]:
     """Returns visible blueprints with owner and head, without the heads' contents."""
     rows = Blueprint.objects.visible_to(principal).select_related("owner", "head")
-    return rows.defer("head__document", "head__text", "head__lock").order_by("name")
+    return rows.defer(*(f"head__{field}" for field in CONTENTS)).order_by("name")
 
 
 def with_fork_counts(principal: Principal, rows: QuerySet[Blueprint]) -> QuerySet[Blueprint]:
@@ -28,10 +36,35 @@ def with_fork_counts(principal: Principal, rows: QuerySet[Blueprint]) -> QuerySe
 
 def blueprint_by_ref(principal: Principal, namespace: str, name: str) -> Blueprint:
     """Returns one visible blueprint by namespace and name, with its head's content."""
-    tier, _, slug = namespace.partition(".")
-    where = Q(owner__tier=Tier.PLATFORM) if tier == "platform" and not slug else Q(owner__tier=tier, owner__slug=slug)
     rows = Blueprint.objects.visible_to(principal).select_related("owner", "head", "successor", "successor__owner")
-    return one_of(rows, "blueprint", where, name=name)
+    return one_of(rows, "blueprint", owner_condition(namespace, "owner__"), name=name)
+
+
+def owner_of(principal: Principal, namespace: str) -> Tenant:
+    """Returns the visible tenant that publishes in a namespace."""
+    return one_of(tenants(principal), "tenant", owner_condition(namespace))
+
+
+def owner_condition(namespace: str, prefix: str = "") -> Q:
+    """Returns the condition that a tenant, found at `prefix`, publishes in this namespace; no other form names one."""
+    if not re.fullmatch(NAMESPACE, namespace):
+        return Q(pk__in=())
+    tier, _, slug = namespace.partition(".")
+    return Q(**{f"{prefix}tier": tier}) & (Q(**{f"{prefix}slug": slug}) if slug else Q())
+
+
+def ref_condition(ref: str, prefix: str = "") -> Q | None:
+    """Returns the condition that the blueprint found at `prefix` is the one of a reference without a version."""
+    found = _NAMED.fullmatch(ref)
+    if found is None or found[3]:
+        return None
+    return Q(**{f"{prefix}name": found[2]}) & owner_condition(found[1], f"{prefix}owner__")
+
+
+def successor_of(principal: Principal, blueprint: Blueprint) -> Blueprint | None:
+    """Returns what follows a blueprint that the principal was given, when they see it: another tenant may own it."""
+    rows = Blueprint.objects.visible_to(principal).select_related("owner", "head")
+    return rows.filter(pk=blueprint.successor_id).first() if blueprint.successor_id else None
 
 
 def library_of(principal: Principal, team: Tenant) -> QuerySet[Blueprint]:
@@ -43,7 +76,7 @@ def versions(principal: Principal) -> QuerySet[Version]:
     """Returns visible versions, newest first, with who proposed and decided, without their contents."""
     people = ("proposed_by", "decided_by")
     rows = Version.objects.visible_to(principal).select_related("blueprint", "blueprint__owner", "owner", *people)
-    return rows.defer("document", "text", "lock").order_by("-id")
+    return rows.defer(*CONTENTS).order_by("-id")
 
 
 def version_of(principal: Principal, blueprint: Blueprint, semver: str) -> Version:
@@ -57,15 +90,33 @@ def version_of(principal: Principal, blueprint: Blueprint, semver: str) -> Versi
 
 
 def version_by_ref(principal: Principal, ref: str) -> Version:
-    """Returns the published version of a reference `namespace/name@version`, or the head for one without a version."""
-    name, _, semver = ref.partition("@")
-    namespace, _, rest = name.partition("/")
-    blueprint = blueprint_by_ref(principal, namespace, rest)
+    """Returns the version of a reference `namespace/name@version`, or the head for one without a version."""
+    blueprint, semver = _blueprint_and_number(principal, ref)
     if not semver:
         if blueprint.head is None:
             raise NotFound(f"{blueprint.ref} has no published version yet.")
         return version_of(principal, blueprint, blueprint.head.semver)
     return version_of(principal, blueprint, semver)
+
+
+def blueprint_named(principal: Principal, ref: str) -> Blueprint:
+    """Returns one visible blueprint by a reference without a version, `namespace/name`."""
+    blueprint, semver = _blueprint_and_number(principal, ref)
+    if semver:
+        raise NotFound("That names a version. Leave out what stands behind the @.")
+    return blueprint
+
+
+def names_blueprint(ref: str) -> bool:
+    """Tells whether a text is of the form of a reference, with or without a version."""
+    return _NAMED.fullmatch(ref) is not None
+
+
+def _blueprint_and_number(principal: Principal, ref: str) -> tuple[Blueprint, str]:
+    found = _NAMED.fullmatch(ref)
+    if found is None:
+        raise NotFound("That is no reference such as platform/implement-ticket or team.mango/ours@1.2.0.")
+    return blueprint_by_ref(principal, found[1], found[2]), found[3] or ""
 
 
 def version_before(principal: Principal, version: Version) -> Version | None:
@@ -90,7 +141,8 @@ def reviewed_by(principal: Principal) -> list[int]:
 
 def blueprint_history(blueprint: Blueprint) -> QuerySet[Model]:
     """Returns the changes of a blueprint that the principal was already given, newest first."""
-    return blueprint.history.select_related("history_user").order_by("-history_date")  # type: ignore[no-any-return]
+    rows = blueprint.history.select_related("history_user", "head")
+    return rows.defer(*(f"head__{field}" for field in CONTENTS)).order_by("-history_date")  # type: ignore[no-any-return]
 
 
 def counts_by_status(principal: Principal) -> dict[str, int]:

@@ -1,14 +1,16 @@
 """What a new head means for the forks of a blueprint: their numbers, and where a configuration goes."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
+
+from simple_history.utils import bulk_update_with_history
 
 from blueprints import verbs
 from blueprints.forks.diff import Difference, compare
-from blueprints.forks.rebase import Unresolved, rebase
+from blueprints.forks.rebase import Rebased, Unresolved, rebase
 from blueprints.linting import lint
 from blueprints.models import Blueprint, Fork, Version
-from blueprints.services.keeping import log_act
+from blueprints.services.keeping import header_of_fork, log_act
 from blueprints.versions import digest_of
 from kernel import clock
 from tenants.principals import SYSTEM
@@ -41,8 +43,9 @@ def follow_head(blueprint: Blueprint) -> int:
         for batch in _batches(blueprint):
             for fork in batch:
                 measure(fork, head)
-                _move_configuration(fork, head)
-            Fork.objects.bulk_update(batch, [*_MEASURED, *_MOVED])
+            moved = [fork for fork in batch if _move_configuration(fork, head)]
+            Fork.objects.bulk_update(batch, _MEASURED)
+            bulk_update_with_history(moved, Fork, _MOVED, default_change_reason=f"followed {head.ref}"[:100])
             count += len(batch)
     return count
 
@@ -55,22 +58,25 @@ def _batches(blueprint: Blueprint) -> Iterator[list[Fork]]:
         last = batch[-1].pk
 
 
-def _move_configuration(fork: Fork, head: Version) -> None:
+def _move_configuration(fork: Fork, head: Version) -> bool:
+    """Tells whether a configuration could be moved to the head. When not it stays behind, and its page says why."""
     if fork.mode != Fork.Mode.CONFIGURATION or not fork.behind:
-        return
-    moved = _moved(fork, head)
-    if moved is None:
-        return  # it stays behind, and its page says what clashes
+        return False
+    made = _rebased(fork, head)
+    if made is None:
+        return False
     fork.base, fork.version, fork.changed_at = head, fork.version + 1, clock.now()
-    fork.operations, fork.document, fork.digest = moved["operations"], moved["document"], digest_of(moved["document"])
+    header = header_of_fork(fork, head.document)
+    fork.operations, fork.document = made.operations, {**made.document, "document": header}
+    fork.digest = digest_of(fork.document)
     measure(fork, head)
     log_act(fork.owner_id, SYSTEM, verbs.FORK_FOLLOWED, fork.ref, to=head.semver)
+    return True
 
 
-def _moved(fork: Fork, head: Version) -> dict[str, Any] | None:
+def _rebased(fork: Fork, head: Version) -> Rebased | None:
     try:
         made = rebase(fork.base.document, head.document, fork.document, choices={}, known=fork.operations)
     except Unresolved:
         return None
-    sound = not any(finding.severity == "error" for finding in lint(made.document))
-    return {"operations": made.operations, "document": made.document} if sound else None
+    return None if any(finding.severity == "error" for finding in lint(made.document)) else made

@@ -11,10 +11,11 @@ from blueprints.forks.derivation import derive, target
 from blueprints.forks.families import detached, only_parameters
 from blueprints.forks.operations import OverlayRefused, apply, check_overlay
 from blueprints.models import Blueprint, Fork, Version
+from blueprints.queries.library import successor_of
 from blueprints.services.following import measure
-from blueprints.services.keeping import keep, log_act
+from blueprints.services.keeping import header_of_fork, keep, log_act
 from blueprints.services.soundness import read_sound, refuse_errors, refuse_unsound, refuse_weaker
-from blueprints.versions import digest_of, namespace_of
+from blueprints.versions import digest_of
 from kernel.errors import Conflict, Invalid
 from tenants import authority
 from tenants.models import Tenant
@@ -44,7 +45,7 @@ def fork_blueprint(
     require_slug(name, "name")
     _require_title(title)
     blueprint = lock(version.blueprint)  # its head stays until the fork is measured
-    _require_forkable(version, blueprint, team)
+    _require_forkable(actor, version, blueprint, team)
     fork = Fork(
         owner=team,
         blueprint=blueprint,
@@ -119,7 +120,7 @@ def rebase_fork(
     """
     authority.require_contributor(actor, fork.owner, "rebase forks")
     fork = _locked(fork, expected_version)
-    _require_target(fork, onto)
+    _require_target(actor, fork, onto)
     try:
         made = rebasing.rebase(fork.base.document, onto.document, fork.document, choices=choices, known=fork.operations)
     except rebasing.Unresolved as error:
@@ -167,21 +168,22 @@ def _require_title(title: str) -> None:
         raise Invalid("The title is too long.", errors={"title": [f"At most {MAX_TITLE} characters."]})
 
 
-def _require_forkable(version: Version, blueprint: Blueprint, team: Tenant) -> None:
+def _require_forkable(actor: Principal, version: Version, blueprint: Blueprint, team: Tenant) -> None:
     if version.status != Version.Status.PUBLISHED:
         raise Conflict("Only a published version can be forked.", status=version.status)
     if blueprint.owner_id not in reach_of(team):
         said = f"{team.name} is not in {blueprint.owner.name}, whose blueprint this is."
         raise Invalid("That team cannot fork it.", errors={"team": [said]})
     if blueprint.status == Blueprint.Status.DEPRECATED:
-        follower = blueprint.successor.ref if blueprint.successor else ""
-        hint = f" Fork {follower} instead." if follower else ""
-        raise Conflict(f"{blueprint.title} is deprecated.{hint}", code="deprecated", successor=follower)
+        follower = successor_of(actor, blueprint)
+        named = follower.ref if follower else ""
+        hint = f" Fork {named} instead." if named else ""
+        raise Conflict(f"{blueprint.title} is deprecated.{hint}", code="deprecated", successor=named)
 
 
-def _require_target(fork: Fork, onto: Version) -> None:
+def _require_target(actor: Principal, fork: Fork, onto: Version) -> None:
     blueprint = fork.blueprint
-    after = blueprint.successor
+    after = successor_of(actor, blueprint)
     heads = {blueprint.head_id} | ({after.head_id} if after else set())
     if onto.pk not in heads:
         raise Conflict("A fork moves to the head of its blueprint or of its successor.", head=_head_of(blueprint).ref)
@@ -217,7 +219,7 @@ def _head_of(blueprint: Blueprint) -> Version:
 def _set_operations(fork: Fork, operations: Sequence[Operation]) -> None:
     """Resolves the operations on the base. What cannot be applied, is unsound or proves less is refused whole."""
     base = fork.base.document
-    header = _header(fork, base)
+    header = header_of_fork(fork, base)
     overlay = {
         "overlay": 1,
         "document": header,
@@ -233,17 +235,6 @@ def _set_operations(fork: Fork, operations: Sequence[Operation]) -> None:
     refuse_unsound(document, "The fork would not be sound.")
     refuse_weaker(base, document)
     fork.operations, fork.document, fork.digest = list(operations), document, digest_of(document)
-
-
-def _header(fork: Fork, base: Mapping[str, Any]) -> dict[str, Any]:
-    own = {
-        "namespace": namespace_of(fork.owner.tier, fork.owner.slug),
-        "name": fork.name,
-        "version": f"0.{fork.version}.0",
-        "title": fork.title,
-        "owner": fork.owner.slug,
-    }
-    return {**base["document"], **own}
 
 
 def _with_reasons(

@@ -1,7 +1,11 @@
 """How every row here is written: with who changed it and why in its history, and a record in the log."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from audit.services import record
 from blueprints.models import Blueprint, Fork, Layer, Repository
+from blueprints.versions import namespace_of
 from kernel import clock
 from tenants.principals import Principal
 
@@ -24,3 +28,15 @@ def note_progress(repository: Repository) -> None:
 def log_act(scope: int, actor: Principal, verb: str, target: str, **facts: object) -> None:
     """Records an act in the log of a tenant."""
     record(scope=scope, verb=verb, person=actor.uid, object=target, facts=facts)
+
+
+def header_of_fork(fork: Fork, base: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the header under which a fork stands on a base: its own names and number, the rest is the base's."""
+    own = {
+        "namespace": namespace_of(fork.owner.tier, fork.owner.slug),
+        "name": fork.name,
+        "version": f"0.{fork.version}.0",
+        "title": fork.title,
+        "owner": fork.owner.slug,
+    }
+    return {**base["document"], **own}

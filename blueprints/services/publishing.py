@@ -24,12 +24,15 @@ MAX_NOTE: Final = 500
 
 
 @transaction.atomic
-def propose_version(*, actor: Principal, owner: Tenant, text: str, note: str) -> Version:
-    """Returns a version that waits for review. The first one makes the blueprint, as a draft."""
+def propose_version(*, actor: Principal, owner: Tenant, text: str, note: str, name: str = "") -> Version:
+    """Returns a version that waits for review. The first one makes the blueprint, as a draft.
+
+    With `name` the header must name just this blueprint; without, it may name any of the owner's.
+    """
     authority.require_contributor(actor, owner, "propose blueprints")
     _require_note(note)
     document = read_sound(text)
-    _require_header(document, owner)
+    _require_header(document, owner, name)
     blueprint = _blueprint_of(actor, owner, document)
     _require_newer(blueprint, document)
     version = _write(
@@ -159,12 +162,12 @@ def _require_note(text: str) -> None:
         raise Invalid("Say what changes.", errors={"note": [f"1 to {MAX_NOTE} characters for who reviews it."]})
 
 
-def _require_header(document: dict[str, Any], owner: Tenant) -> None:
+def _require_header(document: dict[str, Any], owner: Tenant, name: str) -> None:
     header = document["document"]
-    wanted = {"namespace": namespace_of(owner.tier, owner.slug), "owner": owner.slug}
-    wrong = [f"`{name}` in the header must be {value!r}." for name, value in wanted.items() if header[name] != value]
+    wanted = {"namespace": namespace_of(owner.tier, owner.slug), "owner": owner.slug, "name": name or header["name"]}
+    wrong = [f"`{field}` in the header must be {value!r}." for field, value in wanted.items() if header[field] != value]
     if wrong:
-        raise Invalid("The blueprint is another owner's.", errors={"text": wrong})
+        raise Invalid("The header names another blueprint, or another owner.", errors={"text": wrong})
 
 
 def _blueprint_of(actor: Principal, owner: Tenant, document: dict[str, Any]) -> Blueprint:

@@ -155,7 +155,7 @@ def deprecate(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     form = DeprecationForm(request.POST)
 
     def act(data: dict[str, str]) -> Blueprint:
-        successor = named_blueprint(principal, data["successor"]) if data["successor"] else None
+        successor = library.blueprint_named(principal, data["successor"].strip()) if data["successor"] else None
         return publishing.deprecate_blueprint(
             actor=principal, blueprint=found, reason=data["reason"], successor=successor
         )
@@ -181,12 +181,6 @@ def url_of(found: Blueprint) -> str:
     return reverse("blueprint", args=[found.namespace, found.name])
 
 
-def named_blueprint(principal: Principal, ref: str) -> Blueprint:
-    """Returns a visible blueprint by reference; a version behind it is not looked at."""
-    namespace, _, rest = ref.strip().partition("/")
-    return library.blueprint_by_ref(principal, namespace, rest.partition("@")[0])
-
-
 def _render(
     request: HttpRequest, principal: Principal, found: Blueprint, tab: str, form: DeprecationForm
 ) -> HttpResponse:
@@ -204,6 +198,7 @@ def _render(
         "section": "blueprints",
         "blueprint": found,
         "head": found.head,
+        "successor": library.successor_of(principal, found),
         "tab": tab,
         "tabs": tabs,
         "keeps": authority.keeps(principal, found.owner),

@@ -225,8 +225,8 @@ def _workable(request: HttpRequest, team: str, name: str, act: str) -> tuple[Pri
 def _onto(principal: Principal, found: Fork, wanted: str) -> Version:
     """The head of the fork's blueprint, or of the one that follows it when that was asked for."""
     blueprint = found.blueprint
-    if wanted == "successor" and blueprint.successor is not None:
-        blueprint = blueprint.successor
+    if wanted == "successor" and (follower := library.successor_of(principal, blueprint)) is not None:
+        blueprint = follower
     if blueprint.head is None:
         raise Conflict("There is no published version to move to.")
     return library.version_of(principal, blueprint, blueprint.head.semver)
@@ -266,6 +266,7 @@ def _render(request: HttpRequest, principal: Principal, found: Fork, tab: str) -
         "tab": tab,
         "tabs": tabs,
         "works": works,
+        "successor": library.successor_of(principal, found.blueprint),
         "could_configure": works and queries.is_configuration_at_heart(found),
         "trail": trails.under(found.owner, *trails.plain((found.title, ""))),
         **_CONTENTS[tab](principal, found, difference),

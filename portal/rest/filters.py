@@ -1,16 +1,18 @@
 """The filters of every list, shared by REST and by whoever draws the same list: they narrow visible rows, no more."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.db.models import Q, QuerySet
 from django_filters import CharFilter, ChoiceFilter, FilterSet
 
 from blueprints.classification.signals import LEVELS
-from blueprints.models import PatternRequest, Repository
+from blueprints.models import PATTERNS, VARIANTS, Blueprint, ChangeRequest, Fork, PatternRequest, Repository, Version
 from blueprints.queries import repositories
+from blueprints.queries.library import ref_condition
 from kernel import clock
+from kernel.errors import Invalid
 from portal.rest.fields import EFFECTS
 from registry.models import Server, Tool
 from tenants.rules import Concern, Effect, Profile, Role, Tier
@@ -29,6 +31,15 @@ KINDS = [
     ("outcome", "Outcome"),
     ("unknown", "Unknown"),
 ]
+YES_OR_NO = [("true", "Yes"), ("false", "No")]
+FORK_SORTS: Final = {
+    "name": "name",
+    "team": "owner__slug",
+    "blueprint": "blueprint__name",
+    "changed": "changed_at",
+    "created": "created_at",
+}
+FORK_NUMBERS: Final = {"drift": "-drift", "behind": "-behind", "conflicts": "-conflicts"}
 
 
 def words(*fields: str) -> Any:
@@ -149,6 +160,65 @@ class PatternRequestFilters(FilterSet):  # type: ignore[misc]
 
     team = CharFilter(field_name="owner__slug", max_length=48)
     status = ChoiceFilter(choices=PatternRequest.Status.choices)
+
+
+class BlueprintFilters(FilterSet):  # type: ignore[misc]
+    """Of blueprints."""
+
+    q = words("name", "title", "summary")
+    owner = CharFilter(field_name="owner__slug", max_length=48)
+    tier = ChoiceFilter(field_name="owner__tier", choices=TIERS)
+    variant = ChoiceFilter(choices=VARIANTS)
+    pattern = ChoiceFilter(choices=PATTERNS)
+    status = ChoiceFilter(choices=Blueprint.Status.choices)
+    tag = CharFilter(max_length=48, method="with_tag")
+
+    def with_tag(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Returns the blueprints with a tag."""
+        return rows.filter(tags__contains=[value])
+
+
+class VersionFilters(FilterSet):  # type: ignore[misc]
+    """Of versions of one blueprint."""
+
+    status = ChoiceFilter(choices=Version.Status.choices)
+
+
+class OfBlueprint(FilterSet):  # type: ignore[misc]
+    """Of what belongs to a blueprint."""
+
+    blueprint = CharFilter(max_length=110, method="of_blueprint", help_text="`namespace/name`.")
+
+    def of_blueprint(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Returns what belongs to the blueprint of a reference."""
+        condition = ref_condition(value, "blueprint__")
+        if condition is None:
+            raise Invalid("A filter cannot be used.", errors={f"?{name}": ["Write it as namespace/name."]})
+        return rows.filter(condition)
+
+
+class ForkFilters(OfBlueprint):
+    """Of forks."""
+
+    q = words("name", "title")
+    team = CharFilter(field_name="owner__slug", max_length=48)
+    mode = ChoiceFilter(choices=Fork.Mode.choices)
+    status = ChoiceFilter(choices=Fork.Status.choices)
+    behind = ChoiceFilter(choices=YES_OR_NO, method="above_zero")
+    conflicts = ChoiceFilter(choices=YES_OR_NO, method="above_zero")
+
+    def above_zero(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Returns the forks of which a number is above zero, or is zero."""
+        return rows.filter(**{f"{name}__gt": 0}) if value == "true" else rows.filter(**{name: 0})
+
+
+class ChangeRequestFilters(OfBlueprint):
+    """Of change requests."""
+
+    q = words("title", "team_name")
+    owner = CharFilter(field_name="owner__slug", max_length=48)
+    team = CharFilter(field_name="team_slug", max_length=48)
+    status = ChoiceFilter(choices=ChangeRequest.Status.choices)
 
 
 class AuditFilters(forms.Form):

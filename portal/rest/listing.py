@@ -78,7 +78,16 @@ def page_of(request: Request, rows: QuerySet[Any], listing: Listing) -> Page:
 
 def refuse_unknown(request: Request, listing: Listing) -> None:
     """Raises for a query parameter that means nothing here: a misspelt filter must not show everything."""
-    known = {*OWN, *listing.fields()}
+    _refuse_others(request, {*OWN, *listing.fields()})
+
+
+def asked_of(request: Request, asks: type[forms.Form]) -> dict[str, Any]:
+    """Returns the values of the query parameters that a form describes; others are refused."""
+    _refuse_others(request, set(asks.base_fields))
+    return cleaned(asks(request.query_params))
+
+
+def _refuse_others(request: Request, known: set[str]) -> None:
     if unknown := sorted(set(request.query_params) - known):
         raise Invalid(
             "There is no such query parameter.", errors={f"?{name}": ["It means nothing here."] for name in unknown}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ClassVar, Final
 
+from django import forms
 from django.http import HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,7 +15,7 @@ from rest_framework.viewsets import ViewSet
 from kernel.errors import Invalid, NotFound
 from portal.rest.fields import Input
 from portal.rest.idempotency import once
-from portal.rest.listing import Listing, Page, page_of
+from portal.rest.listing import Listing, Page, asked_of, page_of
 from portal.rest.preconditions import expected_version, is_unchanged, tag_of
 from tenants.principals import Principal
 from tenants.versions import Versioned
@@ -24,10 +25,14 @@ ROOT: Final = "/api/v1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One act: what it takes and gives. `conditional` acts need `If-Match`; a `secret` answer is never kept."""
+    """One act: what it takes and gives. `conditional` acts need `If-Match`; a `secret` answer is never kept.
+
+    `asks` is a form of the query parameters of what is no list; the method gets their values.
+    """
 
     summary: str
     takes: type[Input] | None = None
+    asks: type[forms.Form] | None = None
     gives: type[Serializer[Any]] | None = None
     status: int = 200
     listing: Listing | None = None
@@ -72,7 +77,8 @@ def operation(**facts: Any) -> Callable[[Callable[..., Any]], Callable[..., Http
         @wraps(method)
         def call(view: Resource, request: Request, **names: Any) -> HttpResponseBase:
             def act() -> Response:
-                given = (_input(request, told.takes),) if told.takes else ()
+                given = [_input(request, told.takes)] if told.takes else []
+                given += [asked_of(request, told.asks)] if told.asks else []
                 response: Response = _answer(view, told, method(view, *given, **names))
                 return response
 

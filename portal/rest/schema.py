@@ -1,5 +1,6 @@
 """The OpenAPI description, read from the operations themselves, so that it cannot say anything else."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -41,6 +42,36 @@ _PROBLEM: Final = {
         "detail": {"type": "string", "description": "One sentence, for people."},
         "missing": {"type": "string", "description": "The grant that is missing."},
         "given_by": {"type": "string", "description": "Who can give it."},
+        "findings": {
+            "type": "array",
+            "description": "Of a blueprint that is not sound: everything that is wrong, each with place and remedy.",
+            "items": {
+                "type": "object",
+                "required": ["code", "severity", "path", "message", "remedy"],
+                "properties": {
+                    "code": {"type": "string"},
+                    "severity": {"type": "string", "enum": ["error", "warning"]},
+                    "path": {"type": "string", "description": "A JSON pointer into the document."},
+                    "line": {"type": ["integer", "null"], "description": "Of the text, when one was sent."},
+                    "column": {"type": ["integer", "null"]},
+                    "message": {"type": "string"},
+                    "remedy": {"type": "string"},
+                },
+            },
+        },
+        "conflicts": {
+            "type": "array",
+            "description": "Of a rebase: the changes that exclude each other and wait for a choice.",
+            "items": {
+                "type": "object",
+                "required": ["path", "unit", "state"],
+                "properties": {
+                    "path": {"type": "string", "description": "A JSON pointer: what a choice names."},
+                    "unit": {"type": "string", "description": "The pointer of the thing that has changed."},
+                    "state": {"type": "string", "enum": ["conflict"]},
+                },
+            },
+        },
         "errors": {
             "type": "array",
             "items": {
@@ -105,6 +136,8 @@ class OperationSchema(AutoSchema):
         told, found = self.told, list[OpenApiParameter]()
         if told.listing is not None:
             found += _list_parameters(told.listing)
+        if told.asks is not None:
+            found += _parameters(told.asks.base_fields)
         if told.conditional:
             found.append(_header("If-Match", "The `ETag` that was read.", required=not told.creatable))
         if told.creatable:
@@ -135,7 +168,7 @@ class OperationSchema(AutoSchema):
     def _problems(self) -> set[int]:
         told = self.told
         found = set() if self.view.public else set(ALWAYS)
-        if told.listing is not None:
+        if told.listing is not None or told.asks is not None:
             found |= {422}
         if told.takes is not None or self.method == "POST":
             found |= {400, 413, 415, 422}
@@ -177,8 +210,13 @@ def _list_parameters(listing: Listing) -> list[OpenApiParameter]:
         OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE}),
         OpenApiParameter("cursor", {"type": "string", "maxLength": MAX_CURSOR}, description="Taken from `next`."),
         OpenApiParameter("sort", {"type": "string", "enum": sorts, "default": sorts[0]}),
-        *(OpenApiParameter(name, _filter_type(field)) for name, field in listing.fields().items()),
+        *_parameters(listing.fields()),
     ]
+
+
+def _parameters(fields: Mapping[str, forms.Field]) -> list[OpenApiParameter]:
+    said = {name: str(field.help_text) for name, field in fields.items()}
+    return [OpenApiParameter(name, _filter_type(field), description=said[name]) for name, field in fields.items()]
 
 
 def _filter_type(field: forms.Field) -> dict[str, Any]:

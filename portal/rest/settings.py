@@ -1,5 +1,7 @@
 """What Django REST framework and drf-spectacular are told."""
 
+from blueprints.format.schema import NAMESPACE, SEMVER
+
 REST_FRAMEWORK: dict[str, object] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["portal.rest.authentication.PrincipalAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["portal.rest.authentication.SignedIn"],
@@ -29,6 +31,10 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_PATCH": False,
+    "PATH_CONVERTER_OVERRIDES": {
+        "namespace": {"type": "string", "maxLength": 55, "pattern": f"^(?:{NAMESPACE})$"},
+        "semver": {"type": "string", "maxLength": 64, "pattern": f"^{SEMVER}$"},
+    },
     "SORT_OPERATION_PARAMETERS": True,
     "ENABLE_DJANGO_DEPLOY_CHECK": False,
     "POSTPROCESSING_HOOKS": [
@@ -50,6 +56,14 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
         "ToolState": "registry.models.Tool.State",
         "CredentialKind": "portal.rest.fields.CREDENTIAL_KINDS",
         "EventKind": "portal.rest.fields.EVENT_KINDS",
+        "BlueprintStatus": "blueprints.models.Blueprint.Status",
+        "Pattern": "blueprints.models.PATTERNS",
+        "Variant": "blueprints.models.VARIANTS",
+        "VersionStatus": "blueprints.models.Version.Status",
+        "ForkStatus": "blueprints.models.Fork.Status",
+        "ForkMode": "blueprints.models.Fork.Mode",
+        "ChangeRequestStatus": "blueprints.models.ChangeRequest.Status",
+        "ChangeState": "portal.rest.blueprint_fields.STATES",
         "KeyScope": "portal.rest.fields.SCOPES",
         "RepositoryPattern": "blueprints.models.Repository.Pattern",
         "MeasurementStage": "blueprints.models.Repository.Stage",

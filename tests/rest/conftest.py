@@ -17,10 +17,13 @@ from django.test import Client
 from django.test import override_settings as overridden
 
 from audit.keys import load_or_create, publish
-from blueprints.models import Layer, PatternRequest, Repository
+from blueprints.models import Blueprint, ChangeRequest, Fork, Layer, PatternRequest, Repository, Version
+from blueprints.services.forking import fork_blueprint
 from blueprints.services.harness import add_check
 from blueprints.services.measuring import record_measurement
+from blueprints.services.publishing import propose_version
 from blueprints.services.repositories import register_repository
+from blueprints.services.requests import open_request
 from blueprints.tasks import measure_repository
 from kernel.secrets import Secret
 from portal.keyring import record_signer, sealing_key
@@ -36,6 +39,7 @@ from tenants.models import Agent, Delegation, Tenant
 from tenants.principals import SYSTEM, Principal
 from tenants.rules import Effect, Sensitivity
 from tests.actors import Cast, make_cast, make_delegation
+from tests.apps.blueprints import estate
 from tests.apps.blueprints.classified import classification
 
 ROOT = "/api/v1/"
@@ -57,7 +61,11 @@ class Things:
     key: ApiKey
     layer: Layer
     repository: Repository
-    request: PatternRequest
+    pattern_request: PatternRequest
+    blueprint: Blueprint
+    proposed: Version
+    fork: Fork
+    request: ChangeRequest
 
 
 @dataclass
@@ -111,8 +119,8 @@ def make_things(cast: Cast, team: Tenant, agent: Agent, worker: Principal) -> Th
     api_key, _ = keys.create_key(actor=worker, name="test", scope="read", days=1)
     layer = add_check(actor=SYSTEM, owner=team, check=CHECK)
     server.refresh_from_db()
-    repository, request = make_repository(team, worker)
-    return Things(team, agent, server, tool, group, delegation, api_key, layer, repository, request)
+    owned = (team, agent, server, tool, group, delegation, api_key, layer)
+    return Things(*owned, *make_repository(team, worker), *make_workflow(team, worker))
 
 
 def make_repository(team: Tenant, worker: Principal) -> tuple[Repository, PatternRequest]:
@@ -128,6 +136,18 @@ def make_repository(team: Tenant, worker: Principal) -> tuple[Repository, Patter
     repository = record_measurement(repository, classification(), record_signer())
     request = PatternRequest.objects.create(owner=team, repository=repository, reason="A pilot.", asked_by=None)
     return repository, request
+
+
+def make_workflow(team: Tenant, worker: Principal) -> tuple[Blueprint, Version, Fork, ChangeRequest]:
+    """Returns a team's own blueprint with a version that waits, the team's fork of it, and what it asks for."""
+    head = estate.publish(team, estate.document_of(team))
+    later = estate.next_of(head.blueprint, "1.1.0", lambda it: estate.node(it, "plan").update(minutes=25))
+    text = estate.as_text(later)
+    proposed = propose_version(actor=SYSTEM, owner=team, text=text, note="More time to plan.")
+    operations = [estate.set_turns("implement", 40), estate.prompt("plan", "Plan it our way.")]
+    fork = fork_blueprint(actor=worker, version=head, team=team, name=f"{team.slug}-fork", operations=operations)
+    request = open_request(actor=worker, fork=fork, targets=["/nodes/plan/prompt"], title="A better plan")
+    return Blueprint.objects.get(pk=head.blueprint_id), proposed, fork, request
 
 
 @pytest.fixture(scope="module")

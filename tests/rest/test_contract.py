@@ -25,7 +25,7 @@ CHECKS = [
     openapi_checks.content_type_conformance,
     openapi_checks.response_schema_conformance,
 ]
-OPERATIONS = 76
+OPERATIONS = 110
 
 
 @pytest.fixture
@@ -48,9 +48,16 @@ def names_of(world, path: str) -> dict[str, str]:
         "groups": "ledger-tools",
         "repositories": "ledger-app",
     }
-    uids = {"delegations": own.delegation.uid, "tools": own.tool.uid, "pattern-requests": own.request.uid}
-    known = {"slug": slugs.get(kind), "uid": uids.get(kind), "handle": "member", "role": "member", "name": "ledger"}
-    known |= {"domain": "payments", "team": "ledger"}
+    uids = {
+        "delegations": own.delegation.uid,
+        "tools": own.tool.uid,
+        "pattern-requests": own.pattern_request.uid,
+        "change-requests": own.request.uid,
+    }
+    names = {"blueprints": own.blueprint.name, "forks": own.fork.name, "audit": "ledger"}
+    known = {"slug": slugs.get(kind), "uid": uids.get(kind), "name": names.get(kind), "handle": "member"}
+    known |= {"role": "member", "domain": "payments", "team": "ledger"}
+    known |= {"namespace": own.blueprint.namespace, "semver": own.proposed.semver}
     return {name: str(value) for name, value in known.items() if value and "{" + name + "}" in path}
 
 

@@ -65,6 +65,8 @@ CREATABLE = {
     "delegations": {"agent": "builder-bot", "team": "ledger", "tool_groups": ["ledger-tools"], "not_after": "2030-01-01T00:00:00Z", "purpose": "", "run": "", "parent": None, "effect_ceiling": "read"},
     "me/keys": {"name": "k", "scope": "read", "days": 1},
     "tenants": {"tier": "team", "slug": "t", "name": "T", "concern": "", "region": "", "origin": "internal"},
+    "forks": {"blueprint": "team.ledger/implement-ticket-brownfield", "team": "ledger", "name": "f", "title": "", "operations": []},
+    "forks/ledger/ledger-fork/requests": {"targets": ["/nodes/plan/prompt"], "title": "T", "note": ""},
     "people": {"email": "a@example.test", "name": "A", "handle": "a", "clearance": "public"},
 }  # fmt: skip
 
@@ -85,7 +87,9 @@ def test_every_field_of_every_new_thing_with_every_wrong_value(call, undone, pat
     ("path", "method", "headers"),
     [("agents/builder-bot", "PATCH", {"If_Match": "*"}), ("servers/ledger-api", "PATCH", {"If_Match": "*"}),
      ("tenants/ledger", "PATCH", {"If_Match": "*"}), ("agents/builder-bot/suspend", "POST", {"If_Match": "*"}),
-     ("servers/ledger-api/quarantine", "POST", {"If_Match": "*"}), ("servers/ledger-api/credential", "PUT", {"If_Match": "*"})],
+     ("servers/ledger-api/quarantine", "POST", {"If_Match": "*"}), ("servers/ledger-api/credential", "PUT", {"If_Match": "*"}),
+     ("forks/ledger/ledger-fork", "PATCH", {"If_Match": "*"}), ("forks/ledger/ledger-fork/rebase", "POST", {"If_Match": "*"}),
+     ("blueprints/team.ledger/implement-ticket-brownfield/deprecate", "POST", {"If_Match": "*"})],
 )  # fmt: skip
 def test_every_change_with_every_wrong_value(call, undone, path, method, headers):
     for name in (
@@ -100,6 +104,11 @@ def test_every_change_with_every_wrong_value(call, undone, path, method, headers
         "reason",
         "kind",
         "value",
+        "operations",
+        "text",
+        "choices",
+        "onto",
+        "successor",
     ):
         for value in VALUES:
             with undone():
@@ -123,7 +132,8 @@ def test_a_role_cannot_be_slipped_in_with_a_person(call):
     assert answer.status_code == 422
 
 
-LISTS = ["tenants", "people", "agents", "delegations", "servers", "tools", "groups", "audit/events", "audit/streams", "me/keys", "servers/ledger-api/probes", "servers/ledger-api/changes", "tenants/ledger/members"]  # fmt: skip
+BLUEPRINT = "blueprints/team.ledger/implement-ticket-brownfield"
+LISTS = ["tenants", "people", "agents", "delegations", "servers", "tools", "groups", "audit/events", "audit/streams", "me/keys", "servers/ledger-api/probes", "servers/ledger-api/changes", "tenants/ledger/members", "blueprints", "forks", "change-requests", f"{BLUEPRINT}/versions", f"{BLUEPRINT}/forks", f"{BLUEPRINT}/changes", "forks/ledger/ledger-fork/changes", "forks/ledger/ledger-fork/requests"]  # fmt: skip
 QUERIES = [
     *(f"{name}={value}" for name in ("limit",) for value in ("0", "-1", "201", "x", "1e3", "9" * 400, "%00", "٣")),
     *(f"cursor={value}" for value in ("x", "%00", "e30", "W10", "WyI9Il0", "WyJAeCIsMV0", "WyI9XHUwMDAwIiwxXQ", "WyI9YSIsIGZhbHNlXQ", "WyI9YSIsMWU5OTld", "WyI9YSIsOTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5XQ", "a" * 2_000, "ñ")),
@@ -145,6 +155,8 @@ def test_every_filter_with_every_wrong_value(call, path):
 
     described = openapi_document()["paths"]
     template = f"/api/v1/{path}".replace("ledger-api", "{slug}").replace("tenants/ledger/", "tenants/{slug}/")
+    template = template.replace(BLUEPRINT, "blueprints/{namespace}/{name}")
+    template = template.replace("ledger/ledger-fork", "{team}/{name}")
     names = [item["name"] for item in described[template]["get"]["parameters"] if item["in"] == "query"]
     for name in names:
         for value in VALUES:

@@ -5,6 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audit.services import open_stream, record
+from blueprints.models import Blueprint, ChangeRequest, Fork, Version
 from portal.rest.models import ApiKey
 from registry.models import Probe, Server, Tool, ToolGroup
 from tenants.models import Agent, Delegation, Membership, Person, Tenant
@@ -13,7 +14,8 @@ pytestmark = pytest.mark.django_db
 
 MANY = 60
 BUDGET = 8
-LISTS = ["tenants", "people", "agents", "delegations", "servers", "tools", "groups", "me/keys", "audit/events", "audit/streams", "servers/ledger-api/tools", "servers/ledger-api/probes", "servers/ledger-api/changes", "tenants/ledger/members"]  # fmt: skip
+BLUEPRINT = "blueprints/team.ledger/implement-ticket-brownfield"
+LISTS = ["tenants", "people", "agents", "delegations", "servers", "tools", "groups", "me/keys", "audit/events", "audit/streams", "servers/ledger-api/tools", "servers/ledger-api/probes", "servers/ledger-api/changes", "tenants/ledger/members", "blueprints", "forks", "change-requests", f"{BLUEPRINT}/versions", f"{BLUEPRINT}/forks", f"{BLUEPRINT}/changes", "forks/ledger/ledger-fork/changes", "forks/ledger/ledger-fork/requests"]  # fmt: skip
 
 
 @pytest.fixture
@@ -40,11 +42,47 @@ def crowd(world):
     ApiKey.objects.bulk_create(
         ApiKey(person=lead, name="k", digest=f"{n}", expires_at=own.key.expires_at) for n in many
     )
+    make_workflows(own, team)
     for n in many:
         record(scope=team.pk, verb="tenants.tenant.changed", person=lead.uid, object=str(n))
         open_stream(scope=10_000 + n, name=f"t{n}")
         own.server.save()  # one more row of history
+        own.blueprint.save()
+        own.fork.save()
     return world
+
+
+def make_workflows(own, team):
+    """As rows: sixty blueprints with a head, sixty versions of one, forks of it, and requests from one of them."""
+    many, head = range(MANY), Version.objects.get(pk=own.blueprint.head_id)
+    made = Blueprint.objects.bulk_create(
+        Blueprint(owner=team, name=f"b{n}", title="Same", summary="Same.", pattern="either") for n in many
+    )
+    contents = {"digest": head.digest, "document": {}, "text": "", "lock": {}, "note": "Same.", "owner": team}
+    present = {"status": "published", "decided_at": head.decided_at}
+    heads = Version.objects.bulk_create(Version(blueprint=row, semver="1.0.0", **contents, **present) for row in made)
+    for row, version in zip(made, heads, strict=True):
+        row.head, row.status = version, "active"
+    Blueprint.objects.bulk_update(made, ["head", "status"])
+    Version.objects.bulk_create(
+        Version(blueprint=own.blueprint, semver=f"2.{n}.0", **contents, proposed_by=own.agent.sponsor) for n in many
+    )
+    on = {"blueprint": own.blueprint, "base": head, "measured": head, "document": {}}
+    Fork.objects.bulk_create(
+        Fork(owner=team, name=f"f{n}", title="Same", drift=n % 3, behind=n % 2, **on) for n in many
+    )
+    ChangeRequest.objects.bulk_create(
+        ChangeRequest(
+            owner=team,
+            blueprint=own.blueprint,
+            against=head,
+            fork_uid=own.fork.uid,
+            title="Same",
+            operations=[],
+            opened_by=own.agent.sponsor,
+        )
+        for _ in many
+    )
 
 
 def test_a_list_of_fifty_costs_at_most_eight_queries(crowd, as_role):
@@ -76,6 +114,13 @@ def test_other_lists_too(crowd, call):
         "people?sort=-name",
         "tools?q=t",
         "audit/events?kind=change",
+        "blueprints?sort=-title",
+        "blueprints?sort=changed",
+        "forks?sort=behind",
+        "forks?sort=-blueprint",
+        "change-requests?sort=title",
+        f"{BLUEPRINT}/forks?sort=drift",
+        f"{BLUEPRINT}/versions?sort=status",
     ):
         whole = pages(call, f"{path}&limit=200")
         assert len(whole) == len(set(whole)) >= MANY
@@ -121,6 +166,28 @@ SEEN = {
     "groups?server=ledger-api": 1,
     "audit/events?verb=tenants.agent.registered": 1,
     "audit/events?kind=denied": 0,
+    "blueprints?owner=ledger": MANY + 1,
+    "blueprints?q=brownfield": 1,
+    "blueprints?tier=platform": 0,
+    "blueprints?tag=ticket&variant=brownfield": 1,
+    "blueprints?tag=nothing": 0,
+    "blueprints?pattern=either": MANY + 1,
+    "blueprints?pattern=dark-factory": 0,
+    "blueprints?status=draft": 0,
+    f"{BLUEPRINT}/versions?status=published": 1,
+    f"{BLUEPRINT}/versions?status=proposed": MANY + 1,
+    f"{BLUEPRINT}/forks?behind=true": MANY // 2,
+    "forks?team=ledger": MANY + 1,
+    "forks?team=rival": 0,
+    "forks?blueprint=team.ledger/implement-ticket-brownfield&q=ledger-fork": 1,
+    "forks?blueprint=platform/implement-ticket-brownfield": 0,
+    "forks?mode=configuration": 0,
+    "forks?status=active&behind=false": MANY // 2 + 1,
+    "forks?conflicts=true": 0,
+    "change-requests?status=open&owner=ledger": MANY + 1,
+    "change-requests?team=ledger": 1,
+    "change-requests?blueprint=team.ledger/b1": 0,
+    "forks/ledger/ledger-fork/requests?status=accepted": 0,
 }
 
 

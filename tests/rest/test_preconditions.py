@@ -4,7 +4,18 @@ import pytest
 
 pytestmark = pytest.mark.django_db
 
-DETAILS = ["tenants/ledger", "people/lead", "agents/builder-bot", "servers/ledger-api", "groups/ledger-tools"]
+BLUEPRINT = "blueprints/team.ledger/implement-ticket-brownfield"
+FORK = "forks/ledger/ledger-fork"
+DETAILS = [
+    "tenants/ledger",
+    "people/lead",
+    "agents/builder-bot",
+    "servers/ledger-api",
+    "groups/ledger-tools",
+    BLUEPRINT,
+    FORK,
+    f"{BLUEPRINT}/versions/1.1.0",
+]
 
 
 @pytest.mark.parametrize("path", DETAILS)
@@ -23,11 +34,16 @@ def test_the_tag_changes_with_the_object(call):
     assert call("lead", "GET", "agents/builder-bot", If_None_Match=first["ETag"]).status_code == 200
 
 
-@pytest.mark.parametrize("path", [path for path in DETAILS if not path.startswith("people")])
+@pytest.mark.parametrize("path", [path for path in DETAILS if not path.startswith(("people", "blueprints"))])
 def test_a_change_needs_if_match(call, path):
-    answer = call("lead", "PATCH", path, {"tools": []} if "groups" in path else {"name": "x"})
+    answer = call("lead", "PATCH", path, _change_of(path))
     assert answer.status_code == 428
     assert answer.json()["code"] == "precondition_required"
+
+
+def _change_of(path):
+    kind = path.partition("/")[0]
+    return {"groups": {"tools": []}, "forks": {"operations": []}}.get(kind, {"name": "x"})
 
 
 @pytest.mark.parametrize("tag", ['"99.x"', '"nonsense"', 'W/"1.x"', "garbage", '""', '"' + "9" * 500 + '"'])  # fmt: skip
@@ -55,7 +71,7 @@ def test_every_operation_that_documents_if_match_demands_it(call, world, probes)
     assert len(conditional) >= 15
     for rule in conditional:
         case, (method, route) = RULES[rule], rule.split(" ", 1)
-        who = WHO[next(i for i, status in enumerate(case.own.split()) if status.startswith("2"))]
+        who = WHO[next(i for i, status in enumerate(case.own.split()) if status.startswith(("2", "409")))]
         answer = call(who, method, filled(route, case.names(world.own)), case.body(world.own, world))
         assert answer.status_code == 428, rule
 

@@ -85,7 +85,10 @@ def test_field_errors_point_at_their_places(call):
     assert {item["pointer"] for item in body["errors"]} == {"/slug"}
 
 
-@pytest.mark.parametrize("path", ["nowhere", "servers/", "servers/a/b/c", "tools/not-a-uuid", "", "servers/%00"])
+@pytest.mark.parametrize(
+    "path",
+    ["nowhere", "servers/", "servers/a/b/c", "tools/not-a-uuid", "", "servers/%00", "servers/%0A", "%0Aservers/%0A/x"],
+)
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_an_address_that_leads_nowhere(call, path, method):
     assert told(call("lead", method, path))["status"] == 404

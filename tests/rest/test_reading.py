@@ -4,6 +4,7 @@ import pytest
 
 pytestmark = pytest.mark.django_db
 
+BLUEPRINT = "blueprints/team.ledger/implement-ticket-brownfield"
 LISTS = [
     "tenants",
     "people",
@@ -15,6 +16,9 @@ LISTS = [
     "me/keys",
     "audit/events",
     "audit/streams",
+    "blueprints",
+    "forks",
+    "change-requests",
 ]
 
 
@@ -34,7 +38,8 @@ def test_a_list_shows_what_one_sees_and_no_more(call, who, seen):
     "path",
     ["servers/ledger-api", "agents/builder-bot", "tenants/ledger", "groups/ledger-tools", "people/lead", "me",
      "servers/ledger-api/credential", "servers/ledger-api/callers", "servers/ledger-api/tools", "servers/ledger-api/probes",
-     "servers/ledger-api/changes", "tenants/ledger/members"],
+     "servers/ledger-api/changes", "tenants/ledger/members", BLUEPRINT, f"{BLUEPRINT}/versions/1.0.0", f"{BLUEPRINT}/versions/1.1.0/diff",
+     f"{BLUEPRINT}/families", "forks/ledger/ledger-fork", "forks/ledger/ledger-fork/difference"],
 )  # fmt: skip
 def test_a_detail_can_be_read(call, path):
     answer = call("member", "GET", path)

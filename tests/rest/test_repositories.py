@@ -128,7 +128,10 @@ def test_a_pattern_is_raised_by_two_and_lowered_by_one(call):
 
 
 def test_an_end_in_the_past_is_a_fault_of_its_field(call, world):
-    path, body = f"pattern-requests/{world.own.request.uid}/approve", {"reason": "x", "until": "2020-01-01T00:00:00Z"}
+    path, body = (
+        f"pattern-requests/{world.own.pattern_request.uid}/approve",
+        {"reason": "x", "until": "2020-01-01T00:00:00Z"},
+    )
     answer = call("lead", "POST", path, body, If_Match="*")
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/until")
 

@@ -13,6 +13,7 @@ import pytest
 from django.urls import URLPattern, get_resolver
 
 from kernel import clock
+from tests.apps.blueprints import estate
 from tests.rest.conftest import Things, World
 
 pytestmark = pytest.mark.django_db
@@ -103,6 +104,35 @@ def repository_body(things: Things, world: World) -> dict[str, Any]:
 
 def credential_tag(things: Things) -> dict[str, str]:
     return {"If_Match": f'"{things.server.credential.uid}.x"'}
+
+
+def blueprint_of(things: Things) -> dict[str, str]:
+    return {"name": things.blueprint.name, "namespace": things.blueprint.namespace}
+
+
+def proposed_of(things: Things) -> dict[str, str]:
+    return {**blueprint_of(things), "semver": things.proposed.semver}
+
+
+def fork_of(things: Things) -> dict[str, str]:
+    return {"name": things.fork.name, "team": things.team.slug}
+
+
+def next_text(things: Things, world: World) -> dict[str, Any]:
+    later = estate.next_of(things.blueprint, "2.0.0", lambda it: estate.node(it, "plan").update(minutes=18))
+    return {"text": estate.as_text(later)}
+
+
+def proposal(things: Things, world: World) -> dict[str, Any]:
+    return {**next_text(things, world), "note": "Less time."}
+
+
+def fork_body(things: Things, world: World) -> dict[str, Any]:
+    return {"blueprint": things.blueprint.ref, "team": things.team.slug, "name": "another"}
+
+
+def only_turns(things: Things, world: World) -> dict[str, Any]:
+    return {"operations": [estate.set_turns("implement", 30)]}
 
 
 def event_of(things: Things) -> dict[str, str]:
@@ -262,13 +292,81 @@ RULES: dict[str, Case] = {
     "POST repositories/<slug:team>/<slug:slug>/requests": Case(
         "409 403 409 409 403 404 404 401", "409 404 404 404 404 409 404 401", repository_of, says(reason="A pilot.")),
     "GET pattern-requests": Case(ALL_SEE, ALL_SEE),
-    "GET pattern-requests/<uuid:uid>": Case(HOME_SEES, ABROAD_SEES, uid_of("request")),
+    "GET pattern-requests/<uuid:uid>": Case(HOME_SEES, ABROAD_SEES, uid_of("pattern_request")),
     "POST pattern-requests/<uuid:uid>/approve": Case(
         "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401",
-        uid_of("request"), says(reason="Looked at it."), version_of("request")),
+        uid_of("pattern_request"), says(reason="Looked at it."), version_of("pattern_request")),
     "POST pattern-requests/<uuid:uid>/decline": Case(
         "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401",
-        uid_of("request"), says(reason="Not yet."), version_of("request")),
+        uid_of("pattern_request"), says(reason="Not yet."), version_of("pattern_request")),
+    "GET blueprints": Case(ALL_SEE, ALL_SEE),
+    "POST blueprints/lint": Case(ALL_SEE, ALL_SEE, body=says(text="blueprint: 1")),
+    "GET blueprints/<namespace:namespace>/<slug:name>": Case(HOME_SEES, ABROAD_SEES, blueprint_of),
+    "POST blueprints/<namespace:namespace>/<slug:name>/deprecate": Case(
+        "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401",
+        blueprint_of, says(reason="old"), version_of("blueprint")),
+    # It is not deprecated: who may restore it hears 409.
+    "POST blueprints/<namespace:namespace>/<slug:name>/restore": Case(
+        "409 403 409 403 403 404 404 401", "409 404 404 404 404 409 404 401",
+        blueprint_of, headers=version_of("blueprint")),
+    "GET blueprints/<namespace:namespace>/<slug:name>/forks": Case(HOME_SEES, ABROAD_SEES, blueprint_of),
+    "GET blueprints/<namespace:namespace>/<slug:name>/families": Case(HOME_SEES, ABROAD_SEES, blueprint_of),
+    "GET blueprints/<namespace:namespace>/<slug:name>/changes": Case(HOME_SEES, ABROAD_SEES, blueprint_of),
+    "POST blueprints/<namespace:namespace>/<slug:name>/preview": Case(
+        HOME_SEES, ABROAD_SEES, blueprint_of, next_text),
+    "GET blueprints/<namespace:namespace>/<slug:name>/versions": Case(HOME_SEES, ABROAD_SEES, blueprint_of),
+    "POST blueprints/<namespace:namespace>/<slug:name>/versions": Case(
+        "201 403 201 201 403 404 404 401", "201 404 404 404 404 201 404 401", blueprint_of, proposal),
+    "GET blueprints/<namespace:namespace>/<slug:name>/versions/<semver:semver>": Case(
+        HOME_SEES, ABROAD_SEES, proposed_of),
+    "GET blueprints/<namespace:namespace>/<slug:name>/versions/<semver:semver>/diff": Case(
+        HOME_SEES, ABROAD_SEES, proposed_of),
+    "POST blueprints/<namespace:namespace>/<slug:name>/versions/<semver:semver>/publish": Case(
+        "200 403 200 403 200 404 404 401", "200 404 404 404 404 200 404 401",
+        proposed_of, says(reason="good"), version_of("proposed")),
+    "POST blueprints/<namespace:namespace>/<slug:name>/versions/<semver:semver>/reject": Case(
+        "200 403 200 403 200 404 404 401", "200 404 404 404 404 200 404 401",
+        proposed_of, says(reason="odd"), version_of("proposed")),
+    "POST blueprints/<namespace:namespace>/<slug:name>/versions/<semver:semver>/withdraw": Case(
+        "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401",
+        proposed_of, headers=version_of("proposed")),
+
+    "GET forks": Case(ALL_SEE, ALL_SEE),
+    "POST forks": Case(
+        "201 403 201 201 403 422 422 401", "201 422 422 422 422 201 422 401", body=fork_body),
+    "GET forks/<slug:team>/<slug:name>": Case(HOME_SEES, ABROAD_SEES, fork_of),
+    "PATCH forks/<slug:team>/<slug:name>": Case(
+        "200 403 200 200 403 404 404 401", "200 404 404 404 404 200 404 401",
+        fork_of, only_turns, version_of("fork")),
+    "GET forks/<slug:team>/<slug:name>/difference": Case(HOME_SEES, ABROAD_SEES, fork_of),
+    "POST forks/<slug:team>/<slug:name>/rebase": Case(
+        "200 403 200 200 403 404 404 401", "200 404 404 404 404 200 404 401",
+        fork_of, says(choices={}), version_of("fork")),
+    # It changes a prompt: who may configure it hears 409.
+    "POST forks/<slug:team>/<slug:name>/configure": Case(
+        "409 403 409 409 403 404 404 401", "409 404 404 404 404 409 404 401", fork_of, headers=version_of("fork")),
+    "POST forks/<slug:team>/<slug:name>/retire": Case(
+        "200 403 200 200 403 404 404 401", "200 404 404 404 404 200 404 401",
+        fork_of, says(reason="old"), version_of("fork")),
+    "GET forks/<slug:team>/<slug:name>/requests": Case(HOME_SEES, ABROAD_SEES, fork_of),
+    "POST forks/<slug:team>/<slug:name>/requests": Case(
+        "201 403 201 201 403 404 404 401", "201 404 404 404 404 201 404 401",
+        fork_of, says(targets=["/nodes/plan/prompt"], title="Again")),
+    "GET forks/<slug:team>/<slug:name>/changes": Case(HOME_SEES, ABROAD_SEES, fork_of),
+
+    "GET change-requests": Case(ALL_SEE, ALL_SEE),
+    "GET change-requests/<uuid:uid>": Case(HOME_SEES, ABROAD_SEES, uid_of("request")),
+    "GET change-requests/<uuid:uid>/preview": Case(HOME_SEES, ABROAD_SEES, uid_of("request")),
+    # Abroad the lead of the team has opened it, and nobody decides on their own.
+    "POST change-requests/<uuid:uid>/accept": Case(
+        "200 403 200 403 200 404 404 401", "200 404 404 404 404 403 404 401",
+        uid_of("request"), says(part="patch"), version_of("request")),
+    "POST change-requests/<uuid:uid>/decline": Case(
+        "200 403 200 403 200 404 404 401", "200 404 404 404 404 200 404 401",
+        uid_of("request"), says(reason="odd"), version_of("request")),
+    "POST change-requests/<uuid:uid>/withdraw": Case(
+        "403 403 403 200 403 404 404 401", "403 404 404 404 404 200 404 401",
+        uid_of("request"), headers=version_of("request")),
 
     "GET audit/events": Case(ALL_SEE, ALL_SEE),
     "GET audit/events/<uuid:uid>": Case(HOME_SEES, ABROAD_SEES, event_of),
@@ -277,7 +375,7 @@ RULES: dict[str, Case] = {
         "409 409 409 409 409 404 404 401", "409 404 404 404 404 409 404 401", event_of),
     "GET audit/streams": Case(ALL_SEE, ALL_SEE),
     "GET audit/streams/<slug:name>/verify": Case(HOME_SEES, ABROAD_SEES, stream_of),
-    "GET ^.*$": Case("404 404 404 404 404 404 404 404", "404 404 404 404 404 404 404 404"),
+    r"GET ^[\s\S]*$": Case("404 404 404 404 404 404 404 404", "404 404 404 404 404 404 404 404"),
 }
 # fmt: on
 
@@ -294,9 +392,9 @@ def enumerate_routes() -> list[str]:
 
 
 def filled(route: str, names: dict[str, str]) -> str:
-    path = route.replace("^.*$", "no/such/address")
+    path = route.replace(r"^[\s\S]*$", "no/such/address")
     for name, value in names.items():
-        for kind in ("slug", "uuid"):
+        for kind in ("slug", "uuid", "namespace", "semver"):
             path = path.replace(f"<{kind}:{name}>", value)
     assert "<" not in path, route
     return path

@@ -1,9 +1,9 @@
-"""`./manage.py blueprint`: lint, compare and compile blueprints that lie in files. Needs no database."""
+"""`./manage.py blueprint`: lint, compare and compile files without a database; publish, fork and show with one."""
 
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -15,6 +15,8 @@ from blueprints.format.reading import MAX_BYTES, Source, Unreadable, read_yaml
 from blueprints.format.schema import check_shape, json_schema
 from blueprints.linting import lint
 from blueprints.versions import Reference, digest_of
+from kernel.errors import DomainError, Invalid
+from portal.cli import blueprints as stored
 
 _MARKS: Final = {"fork-only": "fork    ", "upstream-only": "upstream", "same": "same    ", "conflict": "CONFLICT"}
 NOT_WELL: Final = 1
@@ -31,9 +33,9 @@ class _Faulty(Exception):
 
 
 class Command(BaseCommand):
-    """Ends with 0 when all is well, 1 when a file has errors (or a fork conflicts), 2 when a file cannot be opened."""
+    """Ends with 0 when all is well, 1 when a file has errors (or a fork conflicts), 2 when it cannot be done."""
 
-    help = "Lint, compare and compile blueprints that lie in files."
+    help = "Lint, compare and compile blueprints that lie in files; publish, fork and show them as the installation."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -49,7 +51,18 @@ class Command(BaseCommand):
         compiling.add_argument("file", metavar="FILE")
         compiling.add_argument("--base", metavar="FILE", help="the base version, when FILE is an overlay")
         actions.add_parser("schema", help="print the JSON Schema of a blueprint")
-        for action in (checking, comparing):
+        publishing = actions.add_parser("publish", help="make a file the head of its blueprint, without a review")
+        publishing.add_argument("file", metavar="FILE")
+        publishing.add_argument("--owner", required=True, help="slug of the platform, domain or team that owns it")
+        publishing.add_argument("--note", default="Published from the command line.", help="what changes, and why")
+        forking = actions.add_parser("fork", help="fork a version, or a head, for a team")
+        forking.add_argument("ref", metavar="REF", help="NAMESPACE/NAME, or NAMESPACE/NAME@VERSION")
+        forking.add_argument("--team", required=True, help="slug of the team")
+        forking.add_argument("--name", required=True, help="name of the fork within its team")
+        forking.add_argument("--title", default="", help="for people (default: that of the blueprint)")
+        showing = actions.add_parser("show", help="print a version as it was written, or a fork as an overlay")
+        showing.add_argument("what", metavar="REF|TEAM/NAME")
+        for action in (checking, comparing, publishing, forking, showing):
             action.add_argument("--json", action="store_true", help="one JSON document for machines")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -57,6 +70,10 @@ class Command(BaseCommand):
         action: Callable[[dict[str, Any]], None] = getattr(self, f"do_{options['action']}")
         try:
             action(options)
+        except Invalid as error:
+            self._refuse(error, options)
+        except DomainError as error:
+            raise CommandError(str(error), returncode=NOT_DONE) from None
         except _Faulty as faulty:
             for finding in faulty.findings:
                 self.stderr.write(finding.as_text(faulty.name))
@@ -104,6 +121,43 @@ class Command(BaseCommand):
     def do_schema(self, options: dict[str, Any]) -> None:
         """Prints the JSON Schema."""
         self.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+    def do_publish(self, options: dict[str, Any]) -> None:
+        """Publishes a file."""
+        text = stored.read_file(options["file"])
+        with stored.everything():
+            version = stored.publish_text(text, owner=options["owner"], note=options["note"])
+            shown = stored.as_json(version) if options["json"] else f"published {version.ref} {version.digest}"
+        self.stdout.write(shown)
+
+    def do_fork(self, options: dict[str, Any]) -> None:
+        """Forks a version."""
+        names = {name: options[name] for name in ("team", "name", "title")}
+        with stored.everything():
+            fork = stored.fork_version(options["ref"], **names)
+            said = f"forked {fork.base.ref} as {fork.ref}, behind {fork.behind}"
+            shown = stored.as_json(fork) if options["json"] else said
+        self.stdout.write(shown)
+
+    def do_show(self, options: dict[str, Any]) -> None:
+        """Prints a version, or a fork."""
+        with stored.everything():
+            row = stored.find(options["what"])
+            shown = stored.as_json(row) if options["json"] else stored.as_text(row)
+        self.stdout.write(shown)
+
+    def _refuse(self, error: Invalid, options: dict[str, Any]) -> NoReturn:
+        """Findings are those of the file, with their lines; other input is told in one line."""
+        findings = error.facts.get("findings")
+        if not isinstance(findings, list):
+            said = " ".join(sentence for sentences in error.errors.values() for sentence in sentences)
+            raise CommandError(f"{error} {said}".strip(), returncode=NOT_DONE) from None
+        if options["json"]:
+            self.stdout.write(json.dumps({"findings": findings}, indent=2, ensure_ascii=False))
+        source = options.get("file") or options.get("ref") or ""
+        for finding in findings:
+            self.stderr.write(Finding(**finding).as_text(source))
+        raise CommandError(str(error), returncode=NOT_WELL) from None
 
     def _print_findings(self, results: dict[str, list[Finding]]) -> None:
         for name, found in results.items():

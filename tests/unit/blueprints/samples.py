@@ -5,8 +5,10 @@ import random
 from functools import cache
 from pathlib import Path
 
+from blueprints.forks.baseline import weakenings
 from blueprints.forks.keyed import KEYS
 from blueprints.format.reading import read_yaml
+from blueprints.linting import lint
 
 LIBRARY = Path(__file__).resolve().parent.parent.parent.parent / "blueprints" / "library"
 FILES = sorted(LIBRARY.glob("*.yaml"))
@@ -37,6 +39,47 @@ def random_fork(base, seed, *, most=8):
     for number in range(chance.randint(0, most)):
         chance.choice(_WAYS)(fork, chance, f"new_{number}_{chance.randint(0, 3)}")
     return fork
+
+
+def sound_fork(base, seed, *, tries=12):
+    """Returns a document that differs from `base` in some of `tries` ways, lints, and proves no less than `base`."""
+    chance = random.Random(seed)
+    fork = copy.deepcopy(base)
+    for number in range(tries):
+        changed = copy.deepcopy(fork)
+        chance.choice([*_WAYS, *_SOUND_WAYS])(changed, chance, f"new_{number}_{chance.randint(0, 3)}")
+        if is_sound(changed) and not list(weakenings(base, changed)):
+            fork = changed
+    return fork
+
+
+def parameter_fork(base, seed, *, tries=4):
+    """Returns a sound document that differs from `base` in caps and budget only, in at least one."""
+    chance = random.Random(seed)
+    fork = copy.deepcopy(base)
+    while tries or fork == base:
+        tries = max(0, tries - 1)
+        changed = copy.deepcopy(fork)
+        _cap(changed, chance, "")
+        if is_sound(changed):
+            fork = changed
+    return fork
+
+
+def is_sound(document):
+    """Tells whether a document has no error."""
+    return not any(finding.severity == "error" for finding in lint(document))
+
+
+def _cap(fork, chance, name):
+    holder = chance.choice([fork["budget"], *(item for item in fork["nodes"] if "minutes" in item)])
+    field = chance.choice([field for field in holder if isinstance(holder[field], int)])
+    holder[field] = max(0, holder[field] + chance.choice([-2, -1, 1, 5]))
+
+
+def _check_of_ones_own(fork, chance, name):
+    item = {"id": name, "title": "Ours.", "sensor": "computational", "command": ["make", name]}
+    fork["checks"].insert(chance.randint(0, len(fork["checks"])), item)
 
 
 def _listing(fork, chance):
@@ -102,3 +145,4 @@ def _prompt(fork, chance, name):
 
 
 _WAYS = [_add, _remove, _shuffle, _change, _drop, _deep, _prompt]
+_SOUND_WAYS = [_cap, _cap, _check_of_ones_own, _prompt]

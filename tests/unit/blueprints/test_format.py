@@ -15,6 +15,7 @@ from tests.unit.blueprints.samples import names, sample
 VALIDATOR = jsonschema_rs.Draft202012Validator(json_schema())
 ODD = [
     None,
+    "a\0b",
     True,
     False,
     -1,

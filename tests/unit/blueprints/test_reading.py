@@ -34,6 +34,9 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
         (b"a: \xff", "NOT_UTF8", None),
         ("a: \x07", "NOT_YAML", None),
         ('a: "\\ud800"', None, None),
+        ('"\\ud800": 1', None, None),
+        ('a: 1\nb: "x\\0y"', "NOT_TEXT", 2),
+        ('a: 1\n"x\\0y": 1', "NOT_TEXT", 2),
     ],
 )
 def test_what_is_refused_is_refused_with_its_place(text, code, line):
