@@ -224,3 +224,20 @@ def test_a_team_is_made_and_joins_a_domain(visit):
     page.get_by_label("Domain to join").select_option(label="Payments")
     page.get_by_role("button", name="Join").click()
     expect(page.get_by_text("Atlas is in Payments now")).to_be_visible()
+
+
+def test_a_measurement_under_way_is_asked_about_by_itself(visit):
+    page = visit("lead").page
+    with page.expect_response(lambda answer: answer.url.endswith("/progress/")) as asked:
+        page.goto("/repositories/ledger/waiting/")
+    assert asked.value.status == 200
+    page.get_by_role("status").get_by_text("Waits for a worker.").wait_for()
+
+
+def test_what_is_missing_opens_level_by_level(visit):
+    page = visit("member").open("/repositories/ledger/thin/")
+    assert page.get_by_text("Commit a lock file next to each manifest.").is_visible()
+    later = page.get_by_text("Run the set-up in a sandbox.")
+    assert not later.is_visible()
+    page.get_by_text("Level 4, proven").click()
+    assert later.is_visible()
