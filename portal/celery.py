@@ -32,7 +32,10 @@ _COMMON: Final[dict[str, Any]] = {
     "worker_enable_remote_control": False,
     "broker_connection_retry_on_startup": True,
     "broker_connection_timeout": 5,
-    "beat_schedule": {"probe servers": {"task": "registry.probe_servers", "schedule": 300.0}},
+    "beat_schedule": {
+        "probe servers": {"task": "registry.probe_servers", "schedule": 300.0},
+        "resume imports": {"task": "registry.resume_imports", "schedule": 30.0},
+    },
     "timezone": "UTC",
     "enable_utc": True,
 }

@@ -121,6 +121,8 @@ CACHES = {
 
 # How the registry, which stands below, reaches a server: through the gateway.
 PROBE_ROUTE = "portal.probing.open_route"
+# And where it gets the vectors of documents from.
+EMBEDDING = {"source": HANSE.embedding.source, "model": HANSE.embedding.model, "key": HANSE.embedding.key}
 
 AUTH_USER_MODEL = "tenants.Person"
 AUTHENTICATION_BACKENDS = [

@@ -13,7 +13,7 @@ from blueprints.forks.operations import OverlayRefused, apply, check_overlay
 from blueprints.models import Blueprint, Fork, Version
 from blueprints.services.following import measure
 from blueprints.services.keeping import keep, log_act
-from blueprints.services.soundness import read_sound, refuse_errors, refuse_weaker, refuse_unsound
+from blueprints.services.soundness import read_sound, refuse_errors, refuse_unsound, refuse_weaker
 from blueprints.versions import digest_of, namespace_of
 from kernel.errors import Conflict, Invalid
 from tenants import authority
