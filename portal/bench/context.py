@@ -5,6 +5,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ from portal.bench.installation import connect, installed, server_version
 from registry.context import queries
 from registry.context.embedding.provider import embedder
 from registry.context.entries import Entry
-from registry.context.filling import AT_ONCE, fill
+from registry.context.filling import AT_ONCE, fill, fill_all
 from registry.context.keeping import count_words
 from registry.context.models import Source
 from registry.context.places import from_checkout
@@ -160,7 +161,7 @@ def _searching(
             asked = " ".join(chance.choices(words, weights=_WEIGHTS, k=chance.randint(2, 9)))
             owners_asked = reaches[number % len(reaches)]
             question = queries.Question(text=asked, owners=owners_asked, mode=mode)
-            taken.append(_timed(lambda: _asked(question)) * 1000)
+            taken.append(_timed(partial(_asked, question)) * 1000)
         yield Figure(name=f"{name}, p95", value=_p95(taken), unit="ms", target=target, digits=1)
         yield Figure(name=f"{name}, p50", value=statistics.median(taken), unit="ms", digits=1)
 
@@ -224,8 +225,8 @@ def _leaking(questions: int, chance: random.Random, words: Sequence[str]) -> Ite
         ]
         _import(source, iter(entries))
     chosen = embedder()
-    while chosen is not None and fill(chosen):
-        pass
+    if chosen is not None:
+        fill_all(chosen)
     everybody = frozenset(team.pk for team in teams)
     leaked = found = 0
     for number in range(questions):
