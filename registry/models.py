@@ -1,4 +1,4 @@
-"""MCP servers, their tools, pins, probes, groups and sealed credentials."""
+"""MCP servers, their tools, pins, probes, groups and sealed credentials; what is searched is in `registry.context`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,24 @@ from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
 from kernel import clock, ids
+from registry.context.models import Chunk, Document, Import, ImportItem, Source, Word
 from tenants.models import Person, Tenant
 from tenants.ownership import OwnedQuerySet
 from tenants.rules import Effect, Sensitivity, choices_of
+
+__all__ = [
+    "Chunk",
+    "Credential",
+    "Document",
+    "Import",
+    "ImportItem",
+    "Probe",
+    "Server",
+    "Source",
+    "Tool",
+    "ToolGroup",
+    "Word",
+]
 
 
 class Server(models.Model):

@@ -17,6 +17,16 @@ GROUP_CREATED: Final = "registry.group.created"
 GROUP_CHANGED: Final = "registry.group.changed"
 CREDENTIAL_SET: Final = "registry.credential.set"
 CREDENTIAL_REMOVED: Final = "registry.credential.removed"
+SOURCE_ADDED: Final = "registry.source.added"
+SOURCE_CHANGED: Final = "registry.source.changed"
+SOURCE_REMOVED: Final = "registry.source.removed"
+DOCUMENT_REMOVED: Final = "registry.document.removed"
+IMPORT_BEGUN: Final = "registry.import.begun"
+IMPORT_PAUSED: Final = "registry.import.paused"
+IMPORT_RESUMED: Final = "registry.import.resumed"
+IMPORT_RETRIED: Final = "registry.import.retried"
+IMPORT_CANCELLED: Final = "registry.import.cancelled"
+IMPORT_ENDED: Final = "registry.import.ended"
 
 LABELS: Final = {
     SERVER_REGISTERED: "Registered a server",
@@ -32,6 +42,16 @@ LABELS: Final = {
     GROUP_CHANGED: "Changed a tool group",
     CREDENTIAL_SET: "Set a credential",
     CREDENTIAL_REMOVED: "Removed a credential",
+    SOURCE_ADDED: "Added a source of documents",
+    SOURCE_CHANGED: "Changed a source of documents",
+    SOURCE_REMOVED: "Removed a source and its documents",
+    DOCUMENT_REMOVED: "Removed a document",
+    IMPORT_BEGUN: "Began to read a source",
+    IMPORT_PAUSED: "Paused an import",
+    IMPORT_RESUMED: "Resumed an import",
+    IMPORT_RETRIED: "Retried what an import could not read",
+    IMPORT_CANCELLED: "Cancelled an import",
+    IMPORT_ENDED: "Read a source",
 }
 
 

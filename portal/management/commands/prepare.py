@@ -39,6 +39,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Does what is missing."""
         migrate()
+        make_room_for_vectors()
         collect_static()
         first_start(empty=options["empty"])
 
@@ -48,6 +49,12 @@ def migrate() -> None:
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         call_command("migrate", verbosity=0, interactive=False)
+
+
+def make_room_for_vectors() -> None:
+    """Lets chunks have vectors when pgvector came to the database after the migrations."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regproc('context_vector') IS NOT NULL OR context_prepare_vectors()")
 
 
 def collect_static() -> None:
