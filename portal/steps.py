@@ -70,9 +70,23 @@ def _fields(actor: Principal, row: Onboarding) -> list[Field]:
     tools = [(tool.exposed_name, f"{tool.name} ({tool.server.name})") for tool in tools_offered(actor, row)]
     first = tools[0][0] if tools else ""
     return [
-        Field(name="agent", label="Agent", kind="choice", choices=agents, initial=agents[0][0] if agents else ""),
-        Field(name="tool", label="Tool", kind="choice", choices=tools, initial=first),
-        Field(name="arguments", label="Arguments", kind="long", initial="{}", help="A JSON object, as the tool asks."),
+        Field(
+            name="agent",
+            label="Agent",
+            kind="choice",
+            required=True,
+            choices=agents,
+            initial=agents[0][0] if agents else "",
+        ),
+        Field(name="tool", label="Tool", kind="choice", required=True, choices=tools, initial=first),
+        Field(
+            name="arguments",
+            label="Arguments",
+            kind="long",
+            required=True,
+            initial="{}",
+            help="A JSON object, as the tool asks.",
+        ),
     ]
 
 

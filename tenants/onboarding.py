@@ -147,7 +147,15 @@ class Held:
     values: Values = field(default_factory=dict)
     revision: int = 0
     by: str = ""
+    name: str = ""
     at: str = ""
+
+    def require(self, revision: int | None, actor: Principal) -> None:
+        """Raises when somebody else saved since this revision. One's own save that is still on its way stops nobody."""
+        if revision is None or revision == self.revision or self.by == str(actor.uid):
+            return
+        said = f"{self.name or 'Somebody'} changed this step in the meantime. Read it again."
+        raise PreconditionFailed(said, current_version=self.revision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +166,11 @@ class Progress:
     title: str
     step: Step | None
     state: State
+
+    @property
+    def said(self) -> str:
+        """What stands beside it: how far it is, else what it needs."""
+        return self.state.text or (self.step.needs if self.step else "")
 
 
 Count = Callable[[Principal, Sequence[Tenant]], Mapping[int, int]]
@@ -251,11 +264,7 @@ def save_answers(
     authority.require_carrier(actor, onboarding, "answer in an onboarding")
     step, onboarding = require_step(key), _locked(onboarding)
     before = held(onboarding, key)
-    if expected_revision is not None and before.revision != expected_revision:
-        raise PreconditionFailed(
-            f"{before.by or 'Somebody'} changed this step in the meantime. Read it again.",
-            current_version=before.revision,
-        )
+    before.require(expected_revision, actor)
     _require_answers(step.fields(actor, onboarding), values)
     merged = {**before.values, **values}
     if merged != before.values:
@@ -276,10 +285,7 @@ def commit_step(
     authority.require_carrier(actor, onboarding, "commit a step of an onboarding")
     step, onboarding = require_step(key), _locked(onboarding)
     before = held(onboarding, key)
-    if expected_revision is not None and before.revision != expected_revision:
-        raise PreconditionFailed(
-            "The step was changed in the meantime. Read it again.", current_version=before.revision
-        )
+    before.require(expected_revision, actor)
     lines = plan(actor, onboarding, key)
     if errors := faults_of(lines):
         raise Invalid("The step cannot be done like this.", errors=errors)
@@ -392,8 +398,8 @@ def _is_cell(value: Any) -> bool:
 
 
 def _keep(actor: Principal, onboarding: Onboarding, key: str, values: Values) -> None:
-    by = actor.person.name if actor.person else ""
-    kept = {"values": values, "revision": held(onboarding, key).revision + 1, "by": by, "at": clock.timestamp()}
+    who = {"by": str(actor.uid), "name": actor.person.name if actor.person else ""}
+    kept = {"values": values, "revision": held(onboarding, key).revision + 1, "at": clock.timestamp(), **who}
     onboarding.answers = {**onboarding.answers, key: kept}
     onboarding.version += 1
     onboarding.save()

@@ -7,6 +7,7 @@ from typing import Any, Final
 from django import forms
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import F, Q
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -15,8 +16,9 @@ from audit import queries as audit
 from kernel.errors import Conflict, Forbidden, PreconditionFailed
 from portal import keyring, steps
 from portal.calling import Called, call_tool
-from portal.pages import trails
+from portal.pages import lists, trails
 from portal.pages.answers import StepForm, tools_chosen
+from portal.pages.lists import Facet, Listing, Sort
 from portal.pages.screens import is_partial, principal_of, screen, show, submit
 from registry import queries as registry
 from registry import steps as server_steps
@@ -29,10 +31,47 @@ from tenants.onboarding import Line, Means, Outcome, Progress
 from tenants.principals import Principal
 from tenants.steps import KINDS, NewPasswords
 
-SHOWN: Final = 100
 FRESH: Final = "onboarding_call"
 ATTEMPTS: Final = 4
 PAUSE: Final = 0.3
+
+
+STATES: Final = {
+    "draft": Q(owner=None, proposed_at=None, closed_at=None),
+    "proposed": Q(owner=None, proposed_at__isnull=False, closed_at=None),
+    "progress": Q(owner__isnull=False, first_call_at=None, closed_at=None),
+    "live": Q(first_call_at__isnull=False, closed_at=None),
+    "closed": Q(closed_at__isnull=False),
+}
+COLUMNS: Final = (
+    ("name", lambda row: row.name),
+    ("team", lambda row: row.owner.slug if row.owner else ""),
+    ("lead", lambda row: row.lead.handle if row.lead else ""),
+    ("begun_by", lambda row: row.begun_by.handle),
+    ("started_at", lambda row: row.started_at),
+    ("first_call_at", lambda row: row.first_call_at),
+    ("closed_at", lambda row: row.closed_at),
+)
+LISTING: Final = Listing(
+    facets=(
+        Facet(
+            "state",
+            "State",
+            [
+                ("draft", "Draft"),
+                ("proposed", "Proposed"),
+                ("progress", "In progress"),
+                ("live", "Live"),
+                ("closed", "Closed"),
+            ],
+            lambda value: STATES[value],
+        ),
+    ),
+    sorts=(Sort("begun", "Begun", F("started_at"), newest_first=True), Sort("name", "Team", F("name"))),
+    search=lambda words: Q(name__icontains=words) | Q(owner__slug__icontains=words),
+    columns=COLUMNS,
+    name="onboardings",
+)
 
 
 class BeginForm(forms.Form):
@@ -75,13 +114,16 @@ def onboardings(request: HttpRequest) -> HttpResponse:
 
     if request.method == "POST" and (row := submit(form, act)) is not None:
         return redirect("onboarding_step", row.uid, onboarding.FIRST)
+    rows = tenants.onboardings(principal)
+    if request.method == "GET" and (file := lists.export(request, rows, LISTING)) is not None:
+        return file
     context = {
         "section": "teams",
-        "rows": list(tenants.onboardings(principal)[:SHOWN]),
+        "page": lists.list_page(request, rows, LISTING),
         "opens": authority.opens(principal),
         "trail": trails.plain(("Teams", reverse("teams")), ("Onboarding", "")),
     }
-    return show(request, "pages/onboarding/list.html", context, form=form)
+    return show(request, "pages/onboarding/list.html", context, part="results", form=form)
 
 
 @screen("GET")
@@ -150,10 +192,13 @@ def call(request: HttpRequest, uid: str) -> HttpResponse:
     if called.ok and called.call is not None:
         onboarding.note_first_call(actor=place.actor, onboarding=place.row, call=called.call)
     found = audit.calls_visible(place.actor.access.visible, audit.Filters(call=called.call)) if called.call else []
-    context = {"called": called, "records": found, "place": place, "row": tenants.onboarding_by_uid(place.actor, uid)}
-    if is_partial(request):
-        return render(request, "pages/onboarding/called.html", context)
-    return _render(request, Place(place.actor, context["row"], "call"), called=called, records=found)  # type: ignore[arg-type]
+    row = tenants.onboarding_by_uid(place.actor, uid)
+    if not is_partial(request):
+        return _render(request, Place(place.actor, row, "call"), called=called, records=found)
+    steps_now = onboarding.progress(place.actor, row)
+    here = next(one for one in steps_now if one.key == "call")
+    context = {"called": called, "records": found, "row": row, "progress": steps_now, "here": here}
+    return render(request, "pages/onboarding/called.html", context)
 
 
 @screen("POST")
@@ -296,7 +341,8 @@ def _render(
         **extra,
     }
     is_refused = (form is not None and form.errors) or (hand_form is not None and hand_form.errors)
-    return render(request, "pages/onboarding/page.html", context, status=422 if is_refused else 200)
+    template = "step" if is_partial(request) else "page"
+    return render(request, f"pages/onboarding/{template}.html", context, status=422 if is_refused else 200)
 
 
 def _is_open(place: Place, here: Progress) -> bool:

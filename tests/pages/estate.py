@@ -13,7 +13,7 @@ from registry.addresses import AddressPolicy
 from registry.models import Server, Tool
 from registry.surfaces import Shown, take_in_probe
 from tenants.identity.delegation import revoke_delegation
-from tenants.models import Delegation
+from tenants.models import Delegation, Onboarding
 from tenants.rules import Effect, Sensitivity
 from tests.actors import Cast, make_cast, make_delegation
 from tests.apps.blueprints.estate import as_text, document_of, next_of, node, prompt, publish, set_turns
@@ -77,6 +77,8 @@ def make_estate() -> Cast:
     revoke_delegation(actor=cast.member, delegation=ended, reason="done")
     record_calls(cast, live)
     make_library(cast)
+    for team in (cast.team, cast.rival):
+        Onboarding.objects.create(name=team.name, owner=team, begun_by=cast.admin.person)
     return cast
 
 

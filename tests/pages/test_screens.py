@@ -38,6 +38,8 @@ PLACES = {
     "blueprint_fork": ("platform", "implement-ticket-brownfield"),
     "version": ("platform", "implement-ticket-brownfield", "1.1.0"),
     "fork": ("ledger", "our-ticket"),
+    "onboardings": (),
+    "adoption": ("ledger",),
 }
 TABS = ("callers", "probes", "changes", "credential")
 BLUEPRINT_TABS = ("yaml", "versions", "forks", "requests", "history")

@@ -171,7 +171,9 @@ def test_two_who_answer_different_steps_do_not_meet(cast, begun):
 def test_a_named_lead_cannot_find_out_who_is_here(cast, begun):
     row = onboarding.hand_over(actor=cast.steward, onboarding=begun, lead=cast.stranger.person)
     with pytest.raises(Invalid) as refused:
-        onboarding.save_answers(actor=cast.stranger, onboarding=row, key="tenant", values={"lead": "admin@example.test"})
+        onboarding.save_answers(
+            actor=cast.stranger, onboarding=row, key="tenant", values={"lead": "admin@example.test"}
+        )
     assert set(refused.value.errors) == {"lead"}
     with pytest.raises(Forbidden):
         queries.person_to_name(cast.stranger, "admin")
