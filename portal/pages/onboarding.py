@@ -1,6 +1,5 @@
 """Bringing a team on board: the wizard, whose state is a row, and the list of those in progress."""
 
-import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,26 +13,21 @@ from django.urls import reverse
 
 from audit import queries as audit
 from kernel.errors import Conflict, Forbidden, PreconditionFailed
-from portal import keyring, steps
-from portal.calling import Called, call_tool
+from portal import steps
 from portal.pages import lists, trails
 from portal.pages.answers import StepForm, tools_chosen
 from portal.pages.lists import Facet, Listing, Sort
 from portal.pages.screens import is_partial, principal_of, screen, show, submit
 from registry import queries as registry
 from registry import steps as server_steps
-from registry.addresses import AddressPolicy
 from tenants import authority, onboarding
 from tenants import queries as tenants
-from tenants.identity.tokens import mint_token
 from tenants.models import Onboarding
-from tenants.onboarding import Line, Means, Outcome, Progress
+from tenants.onboarding import Line, Outcome, Progress
 from tenants.principals import Principal
-from tenants.steps import KINDS, NewPasswords
+from tenants.steps import KINDS
 
 FRESH: Final = "onboarding_call"
-ATTEMPTS: Final = 4
-PAUSE: Final = 0.3
 
 
 STATES: Final = {
@@ -168,7 +162,12 @@ def commit(request: HttpRequest, uid: str, key: str) -> HttpResponse:
 
     def act(_data: dict[str, Any]) -> Outcome:
         row = _save(place, form, request.POST)
-        return onboarding.commit_step(actor=place.actor, onboarding=row, key=key, means=_means(request, form))
+        return onboarding.commit_step(
+            actor=place.actor,
+            onboarding=row,
+            key=key,
+            means=steps.means(form.secrets, passwords=request.POST.get("passwords") == "on"),
+        )
 
     if (done := submit(form, act)) is None:
         return _render(request, place, form)
@@ -187,10 +186,7 @@ def commit(request: HttpRequest, uid: str, key: str) -> HttpResponse:
 def call(request: HttpRequest, uid: str) -> HttpResponse:
     """Makes the first governed call, now that its delegation stands, and shows its audit record."""
     place = _place(request, uid, "call")
-    authority.require_carrier(place.actor, place.row, "make the first call")
-    called = _call(place)
-    if called.ok and called.call is not None:
-        onboarding.note_first_call(actor=place.actor, onboarding=place.row, call=called.call)
+    called = steps.make_call(place.actor, place.row)
     found = audit.calls_visible(place.actor.access.visible, audit.Filters(call=called.call)) if called.call else []
     row = tenants.onboarding_by_uid(place.actor, uid)
     if not is_partial(request):
@@ -266,12 +262,6 @@ def _save(place: Place, form: StepForm, data: QueryDict) -> Onboarding:
     )
 
 
-def _means(request: HttpRequest, form: StepForm) -> Means:
-    addresses = AddressPolicy(settings.HANSE.upstream_allow)
-    passwords = NewPasswords(wanted=request.POST.get("passwords") == "on")
-    return Means(form.secrets, (server_steps.ServerMeans(addresses, keyring.sealing_key), passwords))
-
-
 def _next(actor: Principal, row: Onboarding) -> str:
     """The first step that is open for somebody; at the end the last one, which shows the call."""
     todo = [
@@ -292,25 +282,6 @@ def _plan(place: Place) -> dict[str, Any]:
 
 def _makes(lines: list[Line]) -> bool:
     return any(line.mark == "make" for line in lines)
-
-
-def _call(place: Place) -> Called:
-    """The gateway learns of a new delegation a moment after it was made; until then it knows the token's no."""
-    values = onboarding.held(place.row, "call").values
-    agent, tool = steps.chosen(place.actor, place.row, values)
-    delegation = steps.delegation_for(place.actor, agent, tool) if agent and tool else None
-    if tool is None or delegation is None:
-        raise Conflict("There is no delegation for this call yet. Go on with the step above.")
-    token = mint_token(
-        actor=place.actor, delegation=delegation, issuer=keyring.token_issuer(), minutes=2, tools=[tool.exposed_name]
-    )
-    arguments = steps.arguments_of(values) or {}
-    for _attempt in range(ATTEMPTS):
-        called = call_tool(team=delegation.team.slug, token=token, tool=tool.exposed_name, arguments=arguments)
-        if called.status != 401:
-            break
-        time.sleep(PAUSE)
-    return called
 
 
 def _render(

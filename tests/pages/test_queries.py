@@ -33,7 +33,7 @@ OTHERS = {
     "/": 22,
     "/teams/": 8,
     "/teams/ledger/": 19,
-    "/teams/ledger/adoption/": 18,
+    "/teams/ledger/adoption/": 20,
     "/servers/accounts/": 16,
     "/servers/accounts/callers/": 19,
     "/groups/accounts/": 8,

@@ -26,7 +26,7 @@ from registry.models import Server, Tool, ToolGroup
 from registry.services import create_group, register_server, set_credential
 from registry.surfaces import Shown, approve_tool, take_in_probe
 from registry.tasks import probe_server
-from tenants.models import Agent, Delegation, Tenant
+from tenants.models import Agent, Delegation, Onboarding, Tenant
 from tenants.principals import SYSTEM, Principal
 from tenants.rules import Effect, Sensitivity
 from tests.actors import Cast, make_cast, make_delegation
@@ -47,6 +47,7 @@ class Things:
     group: ToolGroup
     delegation: Delegation
     key: ApiKey
+    onboarding: Onboarding
 
 
 @dataclass
@@ -99,7 +100,8 @@ def make_things(cast: Cast, team: Tenant, agent: Agent, worker: Principal) -> Th
     delegation = make_delegation(worker, agent, group.slug, server.slug)
     api_key, _ = keys.create_key(actor=worker, name="test", scope="read", days=1)
     server.refresh_from_db()
-    return Things(team, agent, server, tool, group, delegation, api_key)
+    onboarding = Onboarding.objects.create(name=team.name, owner=team, begun_by=agent.sponsor)
+    return Things(team, agent, server, tool, group, delegation, api_key, onboarding)
 
 
 @pytest.fixture(scope="module")
