@@ -198,9 +198,8 @@ def _undescribed(tool: Mapping[str, Any]) -> list[str]:
 def _named(subject: Subject) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yields the tools that can be listed by name; the others are told of once, by their faults."""
     for tool in subject.tools:
-        name = tool.get("name")
-        if isinstance(name, str) and name:
-            yield name, tool
+        if rules.is_tool_name(tool.get("name")):
+            yield str(tool["name"]), tool
 
 
 def _size(tool: Mapping[str, Any]) -> int:

@@ -20,6 +20,10 @@ ORIGINS: Final = choices_of(Origin)
 AGENT_STATUSES: Final = [("active", "Active"), ("suspended", "Suspended")]
 CREDENTIAL_KINDS: Final = [("header", "Header"), ("bearer", "Bearer token"), ("basic", "Basic")]
 EVENT_KINDS: Final = [(item.value, item.name.capitalize()) for item in Kind]
+STEP_STATES: Final = [(word, word.capitalize()) for word in ("done", "open", "waiting", "later")]
+QUESTION_KINDS: Final = [(word, word.capitalize()) for word in ("text", "long", "choice", "choices", "secret", "table")]
+PLAN_MARKS: Final = [(word, word.capitalize()) for word in ("make", "there", "fault")]
+VERDICTS: Final = [(word, word.capitalize()) for word in ("ok", "warning", "error")]
 SCOPES: Final = [("read", "Read"), ("write", "Read and write")]
 
 

@@ -11,16 +11,25 @@ from kernel.errors import Invalid
 from kernel.secrets import Secret
 from portal import steps
 from portal.rest import filters
-from portal.rest.fields import ORIGINS, Choice, Input, Output, PersonRef, Reason, TenantRef, Text, Truth
+from portal.rest.fields import (
+    ORIGINS,
+    PLAN_MARKS,
+    QUESTION_KINDS,
+    STEP_STATES,
+    Choice,
+    Input,
+    Output,
+    PersonRef,
+    Reason,
+    TenantRef,
+    Text,
+    Truth,
+)
 from portal.rest.listing import Listing
 from portal.rest.operations import Resource, operation
 from tenants import onboarding
 from tenants import queries as tenants
 from tenants.models import Onboarding
-
-FIELD_KINDS = ["text", "long", "choice", "choices", "secret", "table"]
-STATES = ["done", "open", "waiting", "later"]
-MARKS = ["make", "there", "fault"]
 
 
 class OnboardingOut(Output):
@@ -45,7 +54,7 @@ class ProgressOut(Output):
 
     key = serializers.CharField()
     title = serializers.CharField()
-    state = serializers.ChoiceField(choices=STATES, source="state.word")
+    state = serializers.ChoiceField(choices=STEP_STATES, source="state.word")
     said = serializers.CharField()
 
 
@@ -68,7 +77,7 @@ class QuestionOut(Output):
 
     name = serializers.CharField()
     title = serializers.CharField()
-    kind = serializers.ChoiceField(choices=FIELD_KINDS)
+    kind = serializers.ChoiceField(choices=QUESTION_KINDS)
     hint = serializers.CharField()
     needed = serializers.BooleanField()
     fixed = serializers.BooleanField()
@@ -80,7 +89,7 @@ class StepOut(Output):
 
     key = serializers.CharField()
     title = serializers.CharField()
-    state = serializers.ChoiceField(choices=STATES)
+    state = serializers.ChoiceField(choices=STEP_STATES)
     said = serializers.CharField()
     questions = QuestionOut(many=True)
     answers = serializers.DictField()
@@ -96,7 +105,7 @@ class Answers(Input):
 class LineOut(Output):
     """One line of a dry run."""
 
-    mark = serializers.ChoiceField(choices=MARKS)
+    mark = serializers.ChoiceField(choices=PLAN_MARKS)
     kind = serializers.CharField()
     text = serializers.CharField()
     field = serializers.CharField()

@@ -11,7 +11,18 @@ from kernel.errors import NotFound
 from kernel.secrets import Secret
 from portal.keyring import sealing_key
 from portal.rest import filters
-from portal.rest.fields import CREDENTIAL_KINDS, AgentRef, Choice, Input, Output, PersonRef, Reason, TenantRef, Text
+from portal.rest.fields import (
+    CREDENTIAL_KINDS,
+    VERDICTS,
+    AgentRef,
+    Choice,
+    Input,
+    Output,
+    PersonRef,
+    Reason,
+    TenantRef,
+    Text,
+)
 from portal.rest.listing import Listing
 from portal.rest.operations import Resource, operation
 from portal.rest.preconditions import require_absent_or_match, tag_of
@@ -143,7 +154,7 @@ class CallersOut(Output):
     callers = CallerOut(many=True)
 
 
-class FindingOut(Output):
+class ContractFindingOut(Output):
     """One thing that is not as it should be, and what mends it. `place` is the tool, or empty for the server."""
 
     severity = serializers.ChoiceField(choices=["error", "warning"])
@@ -158,8 +169,8 @@ class ClauseOut(Output):
 
     key = serializers.CharField()
     title = serializers.CharField()
-    verdict = serializers.ChoiceField(choices=["ok", "warning", "error"])
-    findings = FindingOut(many=True)
+    verdict = serializers.ChoiceField(choices=VERDICTS)
+    findings = ContractFindingOut(many=True)
 
 
 class ContractOut(Output):
