@@ -16,6 +16,7 @@ FIGURES = {
     "listing": ["3 of 400, gateway CPU per call, 32 clients", "400 of 400, p50, 1 client"],
     "audit": ["durable and sequenced", "verification of the whole log"],
     "start": ["second `up` to ready", "gateway worker, memory (RSS)"],
+    "onboarding": ["start to first governed call, machine time", "interactions of both people"],
     "pages": ["queries of a list, at most", "p95 of a list, at most"],
 }
 
