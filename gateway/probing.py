@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.authn import verify_probe
+from gateway.credentials import NOTHING
 from gateway.flow import Parts
 from gateway.rewrite import read_json, write_json
 from gateway.snapshot import Server
@@ -24,6 +25,8 @@ METHODS: Final = frozenset(
 _MEMBERS: Final = frozenset({"jsonrpc", "id", "method", "params"})
 _SENT: Final = (b"mcp-protocol-version", b"mcp-method", b"mcp-session-id")
 _RETURNED: Final = frozenset({b"content-type", b"mcp-session-id"})
+_BARE: Final = b"hanse-bare"
+"""Who probes asks with it to be sent on without the credential: does the server want it at all?"""
 _SECONDS: Final = 20.0
 
 
@@ -41,7 +44,7 @@ async def answer_probe(
 
 
 async def _pass_on(parts: Parts, server: Server, headers: Mapping[bytes, bytes], body: bytes) -> Reply:
-    opened = parts.vault.open_for(server)
+    opened = NOTHING if _BARE in headers else parts.vault.open_for(server)
     sent = [(b"content-type", b"application/json"), (b"accept", b"application/json, text/event-stream")]
     sent += [(name, headers[name]) for name in _SENT if name in headers]
     sent += [(name, value.reveal()) for name, value in opened.headers]
@@ -51,7 +54,7 @@ async def _pass_on(parts: Parts, server: Server, headers: Mapping[bytes, bytes],
         body,
         timeout=_SECONDS,
         max_bytes=parts.limits.upstream_bytes,
-        partition=f"probe {server.uid}",
+        partition=f"{'bare' if _BARE in headers else 'probe'} {server.uid}",
     )
     clean = opened.clean(reply.body)
     kept = tuple((name, opened.clean(value)) for name, value in reply.headers if name.lower() in _RETURNED)

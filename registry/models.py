@@ -200,6 +200,7 @@ class Probe(models.Model):
     missing = models.PositiveIntegerField(default=0)
     error = models.CharField(max_length=300, blank=True)
     duration_ms = models.PositiveIntegerField(default=0)
+    report = models.JSONField(default=dict, blank=True, help_text="What the owner's contract is judged by.")
 
     objects: ClassVar[models.Manager[Probe]] = OwnedQuerySet["Probe"].as_manager()
 

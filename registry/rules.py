@@ -83,6 +83,11 @@ def warnings_of(tool: Mapping[str, Any]) -> list[str]:
     return list(found)
 
 
+def is_tool_name(name: object) -> bool:
+    """Tells whether the protocol lets a tool be called like this."""
+    return isinstance(name, str) and _TOOL_NAME.match(name) is not None
+
+
 def is_storable(tool: Mapping[str, Any]) -> bool:
     """Tells whether a definition can be kept: small enough, valid Unicode, and no NUL, which PostgreSQL refuses."""
     definition = pinned_definition(tool)
@@ -99,7 +104,7 @@ def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[
 
 
 def _name_faults(name: object) -> Iterator[str]:
-    if not isinstance(name, str) or not _TOOL_NAME.match(name):
+    if not is_tool_name(name):
         yield "the name is not 1 to 128 of A-Z, a-z, 0-9, _ . -"
 
 

@@ -1,5 +1,6 @@
 """Writes to tools: what a probe saw, and what a person approves. An agent sees only what was approved."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,6 +31,8 @@ class Shown:
     tools: Sequence[Mapping[str, Any]] = ()
     error: str = ""
     duration_ms: int = 0
+    ping: bool | None = None
+    bare: bool | None = None
 
 
 @transaction.atomic
@@ -65,6 +68,7 @@ def take_in_probe(*, server: Server, shown: Shown) -> Probe:
         tools=len(shown.tools),
         error=shown.error[:300],
         duration_ms=shown.duration_ms,
+        report=_report(shown),
         **counts,
     )
     old = Probe.objects.filter(server=server).order_by("-at").values_list("pk", flat=True)[KEPT_PROBES:]
@@ -161,6 +165,15 @@ def _acceptable(tools: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]
         if isinstance(name, str) and 0 < len(name) <= MAX_NAME and name not in listed and rules.is_storable(tool):
             listed[name] = rules.pinned_definition(tool)
     return listed
+
+
+def _report(shown: Shown) -> dict[str, Any]:
+    """Returns what the tools' rows do not say: repeated names, what was left out, and how the server answered."""
+    names = Counter(name for tool in shown.tools if isinstance(name := tool.get("name"), str))
+    repeated = sorted(name[:MAX_NAME] for name, times in names.items() if times > 1)[:20]
+    left_out = len(shown.tools) - len(_acceptable(shown.tools)) - sum(names.values()) + len(names)
+    said = {"ping": shown.ping, "bare": shown.bare, "repeated": repeated, "left_out": max(0, left_out)}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _add(server: Server, name: str, definition: dict[str, Any], taken: set[str]) -> bool:

@@ -21,6 +21,7 @@ from portal.pages.screens import principal_of, screen, show, submit
 from registry import callers, services
 from registry import queries as registry
 from registry.addresses import AddressPolicy
+from registry.contract import errors_of
 from registry.models import Server
 from registry.tasks import probe_server
 from tenants import authority
@@ -310,7 +311,15 @@ def _tools(request: HttpRequest, principal: Principal, server: Server) -> dict[s
         rows = rows.filter(name__icontains=words)
     order = {"changed": 0, "new": 1, "missing": 2, "approved": 3, "rejected": 4}
     tools = sorted(rows[:500], key=lambda tool: (order.get(tool.state, 9), tool.name))
-    return {"tools": tools, "state": state, "q": words, "effects": list(Effect), "sensitivities": list(Sensitivity)}
+    levels = {"effects": list(Effect), "sensitivities": list(Sensitivity)}
+    return {"tools": tools, "state": state, "q": words, **levels, **_contract(principal, server)}
+
+
+def _contract(principal: Principal, server: Server) -> dict[str, object]:
+    clauses = registry.contract_of(principal, server)
+    faulty = len(errors_of(clauses))
+    advised = sum(len(clause.findings) for clause in clauses) - faulty
+    return {"contract": clauses, "faulty": faulty, "advised": advised}
 
 
 def _callers(request: HttpRequest, principal: Principal, server: Server) -> dict[str, object]:

@@ -126,6 +126,11 @@
     if (question && !confirm(question)) event.preventDefault();
   });
 
+  // What is typed as a secret goes with the act itself, never with a save on the way to it.
+  document.addEventListener("htmx:configRequest", (event) => {
+    const form = event.target.closest("form");
+    if (form) all("input[type=password]", form).forEach((secret) => { delete event.detail.parameters[secret.name]; });
+  });
   document.addEventListener("htmx:afterSwap", (event) => {
     if (palette?.contains(event.target)) showAnswer(event.detail.requestConfig.parameters.q);
     else openDialog(event.target.closest("dialog"));

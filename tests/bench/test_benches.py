@@ -18,6 +18,7 @@ FIGURES = {
     "audit": ["durable and sequenced", "verification of the whole log"],
     "start": ["second `up` to ready", "gateway worker, memory (RSS)"],
     "context": ["Markdown documents read", "hybrid, a team's reach, p95"],
+    "onboarding": ["start to first governed call, machine time", "interactions of both people"],
     "pages": ["queries of a list, at most", "p95 of a list, at most"],
 }
 

@@ -22,7 +22,7 @@ from registry.git.fetching import Sources
 from registry.models import Server, Tool
 from registry.surfaces import Shown, take_in_probe
 from tenants.identity.delegation import revoke_delegation
-from tenants.models import Delegation, Tenant
+from tenants.models import Delegation, Onboarding, Tenant
 from tenants.rules import Effect, Sensitivity
 from tests.actors import Cast, make_cast, make_delegation
 from tests.apps.blueprints.classified import classification
@@ -117,6 +117,8 @@ def make_estate() -> Cast:
     revoke_delegation(actor=cast.member, delegation=ended, reason="done")
     record_calls(cast, live)
     make_library(cast)
+    for team in (cast.team, cast.rival):
+        Onboarding.objects.create(name=team.name, owner=team, begun_by=cast.admin.person)
     return cast
 
 

@@ -43,6 +43,8 @@ PLACES = {
     "version": ("platform", "implement-ticket-brownfield", "1.1.0"),
     "fork": ("ledger", "our-ticket"),
     "repository": ("ledger", "shop"),
+    "onboardings": (),
+    "adoption": ("ledger",),
 }
 TABS = ("callers", "probes", "changes", "credential")
 BLUEPRINT_TABS = ("yaml", "versions", "forks", "requests", "history")

@@ -20,7 +20,7 @@ from portal.rest.keys import create_key
 from registry.models import Server, Tool
 from registry.services import create_group
 from registry.surfaces import take_in_probe
-from tenants.models import Delegation
+from tenants.models import Delegation, Onboarding
 from tenants.scope import ALL as EVERY_TENANT
 from tenants.scope import tenant_scope
 from tests.actors import make_delegation
@@ -47,6 +47,7 @@ class Place:
     proposal: str
     repository: str
     request: str
+    onboarding: str
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,25 @@ RULES: dict[str, Rule] = {
     "pattern_lower": get(WORKERS, ABROAD, "{team}", "{repository}"),
     "pattern_ask": get(WORKERS, ABROAD, "{team}", "{repository}"),
     "pattern_decide": get(KEEPERS, ABROAD, "{request}"),
+    "onboardings": get(ALL, ALL),
+    "onboarding": get("302 302 302 302 302 404 404 302", "302 404 404 404 404 302 404 302", "{onboarding}"),
+    "onboarding_step": get(HOME, ABROAD, "{onboarding}", "server"),
+    "onboarding_save": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{onboarding}", "people"),
+    # Who works in the team may answer; only who keeps it takes people in.
+    "onboarding_commit": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{onboarding}", "people"),
+    # The team stands already, which only those hear who may go on with it.
+    "onboarding_propose": post(
+        "422 403 422 422 403 404 404 302", "422 404 404 404 404 422 404 302", "{onboarding}"),
+    "onboarding_hand": post(
+        "422 403 403 403 403 404 404 302", "422 404 404 404 404 403 404 302", "{onboarding}", person="stranger"),
+    "onboarding_close": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{onboarding}", reason="Not now."),
+    # Nobody but the lead at home has delegated, and no gateway answers here.
+    "onboarding_call": post(
+        "409 403 503 409 403 404 404 302", "409 404 404 404 404 409 404 302", "{onboarding}"),
+    "adoption": get(HOME, ABROAD, "{team}"),
     "tenant_new": get(ADMINS, ADMINS),
     "tenant_edit": get(KEEPERS, ABROAD, "{team}"),
     "harness": get(HOME, ABROAD, "{team}"),
@@ -254,6 +274,7 @@ def _place(team, server, agent, lead, delegation, domain):
         proposal=str(ChangeRequest.objects.get(team_slug=team.slug).uid),
         repository=repository.slug,
         request=str(request.uid),
+        onboarding=str(Onboarding.objects.get(owner=team).uid),
     )
     return {**vars(place), "pin": tool.seen_pin, "today": clock.now().date().isoformat()}
 

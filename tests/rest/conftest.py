@@ -35,7 +35,7 @@ from registry.models import Server, Tool, ToolGroup
 from registry.services import create_group, register_server, set_credential
 from registry.surfaces import Shown, approve_tool, take_in_probe
 from registry.tasks import probe_server
-from tenants.models import Agent, Delegation, Tenant
+from tenants.models import Agent, Delegation, Onboarding, Tenant
 from tenants.principals import SYSTEM, Principal
 from tenants.rules import Effect, Sensitivity
 from tests.actors import Cast, make_cast, make_delegation
@@ -66,6 +66,7 @@ class Things:
     proposed: Version
     fork: Fork
     request: ChangeRequest
+    onboarding: Onboarding
 
 
 @dataclass
@@ -119,8 +120,9 @@ def make_things(cast: Cast, team: Tenant, agent: Agent, worker: Principal) -> Th
     api_key, _ = keys.create_key(actor=worker, name="test", scope="read", days=1)
     layer = add_check(actor=SYSTEM, owner=team, check=CHECK)
     server.refresh_from_db()
+    onboarding = Onboarding.objects.create(name=team.name, owner=team, begun_by=agent.sponsor)
     owned = (team, agent, server, tool, group, delegation, api_key, layer)
-    return Things(*owned, *make_repository(team, worker), *make_workflow(team, worker))
+    return Things(*owned, *make_repository(team, worker), *make_workflow(team, worker), onboarding)
 
 
 def make_repository(team: Tenant, worker: Principal) -> tuple[Repository, PatternRequest]:

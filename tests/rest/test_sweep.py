@@ -86,6 +86,10 @@ def keeper_role(things: Things) -> dict[str, Any]:
     return {"slug": things.team.slug, "handle": things.agent.sponsor.handle, "role": "team_lead"}
 
 
+def step_of(things: Things) -> dict[str, Any]:
+    return {"uid": str(things.onboarding.uid), "key": "people"}
+
+
 def person_of(things: Things) -> dict[str, Any]:
     return {"handle": things.agent.sponsor.handle}
 
@@ -184,6 +188,32 @@ RULES: dict[str, Case] = {
     "DELETE tenants/<slug:slug>/members/<slug:handle>/<slug:role>": Case(
         "204 403 204 403 403 404 404 401", "204 404 404 404 404 204 404 401", keeper_role),
 
+    "GET onboardings": Case(ALL_SEE, ALL_SEE),
+    "POST onboardings": Case(
+        "201 201 403 403 403 403 403 401", "201 201 403 403 403 403 403 401", body=says(name="New team")),
+    "GET onboardings/<uuid:uid>": Case(HOME_SEES, ABROAD_SEES, uid_of("onboarding")),
+    # The team stands already, so nobody is named and nothing is proposed any more.
+    "POST onboardings/<uuid:uid>/hand": Case(
+        "409 403 403 403 403 404 404 401", "409 404 404 404 404 403 404 401",
+        uid_of("onboarding"), says(person="stranger"), version_of("onboarding")),
+    "POST onboardings/<uuid:uid>/propose": Case(
+        "409 403 409 409 403 404 404 401", "409 404 404 404 404 409 404 401", uid_of("onboarding")),
+    "POST onboardings/<uuid:uid>/close": Case(
+        "200 403 200 200 403 404 404 401", "200 404 404 404 404 200 404 401",
+        uid_of("onboarding"), says(reason="Done."), version_of("onboarding")),
+    # No server is active, so there is no call to make.
+    "POST onboardings/<uuid:uid>/call": Case(
+        "409 403 409 409 403 404 404 401", "409 404 404 404 404 409 404 401", uid_of("onboarding")),
+    "GET onboardings/<uuid:uid>/steps/<slug:key>": Case(HOME_SEES, ABROAD_SEES, step_of),
+    "PATCH onboardings/<uuid:uid>/steps/<slug:key>": Case(
+        "200 403 200 200 403 404 404 401", "200 404 404 404 404 200 404 401",
+        step_of, says(answers={"people": ""}), lambda things: {"If_Match": '"0.x"'}),
+    "GET onboardings/<uuid:uid>/steps/<slug:key>/plan": Case(
+        "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401", step_of),
+    "POST onboardings/<uuid:uid>/steps/<slug:key>/commit": Case(
+        "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401",
+        step_of, says(), lambda things: {"If_Match": '"0.x"'}),
+
     "GET people": Case(ALL_SEE, ALL_SEE),
     "POST people": Case(
         "201 403 403 403 403 403 403 401", "201 403 403 403 403 403 403 401",
@@ -242,6 +272,7 @@ RULES: dict[str, Case] = {
     "GET servers/<slug:slug>/probes": Case(HOME_SEES, ABROAD_SEES, slug_of("server")),
     "GET servers/<slug:slug>/changes": Case(HOME_SEES, ABROAD_SEES, slug_of("server")),
     "GET servers/<slug:slug>/callers": Case(HOME_SEES, ABROAD_SEES, slug_of("server")),
+    "GET servers/<slug:slug>/contract": Case(HOME_SEES, ABROAD_SEES, slug_of("server")),
     "GET servers/<slug:slug>/credential": Case(HOME_SEES, ABROAD_SEES, slug_of("server")),
     "PUT servers/<slug:slug>/credential": Case(
         "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401",
