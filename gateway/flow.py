@@ -27,6 +27,7 @@ from gateway.snapshot import Snapshot
 from gateway.surface import Route, Surface, find_surface, named_by_token
 from gateway.upstream import Answer, Upstream, error_answer
 from gateway.upstream_errors import UpstreamError
+from gateway.vouching import Vouch, Voucher
 from gateway.wire import (
     HEADER_MISMATCH,
     INVALID_PARAMS,
@@ -72,6 +73,7 @@ class Parts:
     auditor: Auditor
     vault: Vault
     upstream: Upstream
+    voucher: Voucher
     shapes: Shapes = field(default_factory=Shapes)
     counts: Counter[str] = field(default_factory=Counter)
     in_flight: Counter[str] = field(default_factory=Counter)
@@ -214,6 +216,7 @@ async def call_tool(parts: Parts, call: Call, surface: Surface, receive: Receive
         return refuse_arguments(passage, fault)
     try:
         opened = parts.vault.open_for(route.tool.server)
+        vouch = parts.voucher.for_call(surface.caller, route.tool, passage.uid)
         place = _Place(parts, route.tool.server.uid, surface.caller.grant.agent)
     except DomainError as error:
         await deny(parts, passage, route, (error.error_code,))
@@ -222,7 +225,7 @@ async def call_tool(parts: Parts, call: Call, surface: Surface, receive: Receive
         recorded = record_intent(parts, passage, route)
         if route.tool.facts.effect != Effect.READ:
             await recorded
-        answer = await forward(parts, passage, route, opened, mirrored)
+        answer = await forward(parts, passage, route, opened, mirrored, vouch)
         answer = scrub_answer(parts, answer, opened)
         await record_outcome(parts, passage, route, answer, recorded)
     return write_result(passage, answer)
@@ -308,7 +311,12 @@ def record_intent(parts: Parts, passage: Passage, route: Route) -> asyncio.Futur
 
 
 async def forward(
-    parts: Parts, passage: Passage, route: Route, opened: Opened, mirrored: tuple[tuple[bytes, bytes], ...]
+    parts: Parts,
+    passage: Passage,
+    route: Route,
+    opened: Opened,
+    mirrored: tuple[tuple[bytes, bytes], ...],
+    vouch: Vouch | None = None,
 ) -> Answer:
     """Step 6: returns what the upstream said, or what went wrong there: a call that was made always has an answer."""
     # In the handshake revisions a closed connection is not a cancellation.
@@ -317,7 +325,9 @@ async def forward(
     try:
         grant = passage.surface.caller.grant
         party = f"{grant.person} {grant.agent}"
-        return await parts.upstream.call(route, passage.uid, passage.arguments, opened, mirrored, party=party)
+        return await parts.upstream.call(
+            route, passage.uid, passage.arguments, opened, mirrored, party=party, vouch=vouch
+        )
     except UpstreamError as error:
         return error_answer(error)
     except asyncio.CancelledError:

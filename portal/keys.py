@@ -29,6 +29,7 @@ def prepare_keys(config: Config) -> None:
     keep_secret(config.secrets_dir("portal") / "django.key", lambda: secrets.token_urlsafe(48))
     _prepare_token_key(config)
     _prepare_sealing_key(config)
+    _prepare_assertion_key(config)
 
 
 def token_key_path(config: Config) -> Path:
@@ -44,6 +45,16 @@ def token_jwks_path(config: Config) -> Path:
 def sealing_key_path(config: Config) -> Path:
     """Returns the file of the X25519 key that opens credentials; only the gateway reads it."""
     return config.secrets_dir("gateway") / "hpke.pem"
+
+
+def assertion_key_path(config: Config) -> Path:
+    """Returns the file of the Ed25519 key with which the gateway vouches for its callers; only the gateway reads it."""
+    return config.secrets_dir("gateway") / "assertion.pem"
+
+
+def assertion_public_path(config: Config) -> Path:
+    """Returns the file with the public half of that key, which internal servers check with."""
+    return config.public_dir / "assertion.pub"
 
 
 def first_note_path(config: Config) -> Path:
@@ -100,6 +111,14 @@ def _prepare_sealing_key(config: Config) -> None:
     private = load_pem_private_key(pem.encode(), password=None)
     raw = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     _write_changed(config.public_dir / "hpke.pub", base64.b64encode(raw) + b"\n")
+
+
+def _prepare_assertion_key(config: Config) -> None:
+    pem = keep_secret(assertion_key_path(config), lambda: _private_pem(Ed25519PrivateKey.generate()))
+    public = load_pem_private_key(pem.encode(), password=None).public_key()
+    _write_changed(
+        assertion_public_path(config), public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
 
 
 def _write_changed(path: Path, content: bytes) -> None:

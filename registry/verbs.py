@@ -10,6 +10,7 @@ SERVER_ACTIVATED: Final = "registry.server.activated"
 SERVER_QUARANTINED: Final = "registry.server.quarantined"
 SERVER_RETIRED: Final = "registry.server.retired"
 SERVER_PROBED: Final = "registry.server.probed"
+SERVER_PROVIDED: Final = "registry.server.provided"
 TOOL_APPROVED: Final = "registry.tool.approved"
 TOOL_REJECTED: Final = "registry.tool.rejected"
 TOOL_CLASSIFIED: Final = "registry.tool.classified"
@@ -35,6 +36,7 @@ LABELS: Final = {
     SERVER_QUARANTINED: "Quarantined a server",
     SERVER_RETIRED: "Retired a server",
     SERVER_PROBED: "Found a server's tools changed",
+    SERVER_PROVIDED: "Provided an internal server",
     TOOL_APPROVED: "Approved a tool",
     TOOL_REJECTED: "Rejected a tool",
     TOOL_CLASSIFIED: "Classified a tool",
