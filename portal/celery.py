@@ -34,6 +34,7 @@ _COMMON: Final[dict[str, Any]] = {
     "broker_connection_timeout": 5,
     "beat_schedule": {
         "probe servers": {"task": "registry.probe_servers", "schedule": 300.0},
+        "expire gaps": {"task": "registry.expire_gaps", "schedule": 3600.0},
         "resume imports": {"task": "registry.resume_imports", "schedule": 30.0},
     },
     "timezone": "UTC",

@@ -116,9 +116,7 @@ def _prepare_sealing_key(config: Config) -> None:
 def _prepare_assertion_key(config: Config) -> None:
     pem = keep_secret(assertion_key_path(config), lambda: _private_pem(Ed25519PrivateKey.generate()))
     public = load_pem_private_key(pem.encode(), password=None).public_key()
-    _write_changed(
-        assertion_public_path(config), public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    )
+    _write_changed(assertion_public_path(config), public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
 
 def _write_changed(path: Path, content: bytes) -> None:

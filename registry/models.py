@@ -12,6 +12,7 @@ from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
 from kernel import clock, ids
+from registry.context.memories import Gap, Memory
 from registry.context.models import Chunk, Document, Import, ImportItem, Source, Word
 from tenants.models import Person, Tenant
 from tenants.ownership import OwnedQuerySet
@@ -21,8 +22,10 @@ __all__ = [
     "Chunk",
     "Credential",
     "Document",
+    "Gap",
     "Import",
     "ImportItem",
+    "Memory",
     "Probe",
     "Server",
     "Source",

@@ -13,6 +13,7 @@ from tenants.rules import Effect, Sensitivity, Tier
 Run = Callable[[Asking, Mapping[str, Any]], Mapping[str, Any]]
 """Answers a call: who asks and the arguments, which fit the schema. Returns structured content, or raises."""
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvidedTool:
     """A tool as it is shipped. `tiers` says whose own servers have it; the merged server has every tool."""

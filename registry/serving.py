@@ -102,7 +102,8 @@ class InternalServers:
         said = _SAID.get()
         if said.caller is None or said.caller.tool != params.name:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
-        return await self._in_thread(answer, said, params.arguments or {})
+        result: types.CallToolResult = await self._in_thread(answer, said, params.arguments or {})
+        return result
 
     async def _in_thread(self, act: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, _with_database, act, *arguments)
@@ -146,8 +147,8 @@ def _sentence(error: DomainError) -> str:
 
 
 def _result(text: str, *, structured: dict[str, Any] | None = None, is_error: bool = False) -> types.CallToolResult:
-    content = [types.TextContent(type="text", text=text)]
-    return types.CallToolResult(content=content, structured_content=structured, is_error=is_error)
+    content = types.TextContent(type="text", text=text)
+    return types.CallToolResult(content=[content], structured_content=structured, is_error=is_error)
 
 
 def _with_database(act: Callable[..., Any], *arguments: Any) -> Any:

@@ -28,6 +28,10 @@ IMPORT_RESUMED: Final = "registry.import.resumed"
 IMPORT_RETRIED: Final = "registry.import.retried"
 IMPORT_CANCELLED: Final = "registry.import.cancelled"
 IMPORT_ENDED: Final = "registry.import.ended"
+MEMORY_ACCEPTED: Final = "registry.memory.accepted"
+MEMORY_REJECTED: Final = "registry.memory.rejected"
+MEMORY_ERASED: Final = "registry.memory.erased"
+GAPS_FORGOTTEN: Final = "registry.gaps.forgotten"
 
 LABELS: Final = {
     SERVER_REGISTERED: "Registered a server",
@@ -54,6 +58,10 @@ LABELS: Final = {
     IMPORT_RETRIED: "Retried what an import could not read",
     IMPORT_CANCELLED: "Cancelled an import",
     IMPORT_ENDED: "Read a source",
+    MEMORY_ACCEPTED: "Accepted what an agent learned",
+    MEMORY_REJECTED: "Rejected what an agent learned",
+    MEMORY_ERASED: "Erased what an agent learned",
+    GAPS_FORGOTTEN: "Erased what agents asked in vain",
 }
 
 

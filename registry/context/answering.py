@@ -9,13 +9,23 @@ from uuid import UUID
 from kernel.errors import Invalid, NotFound
 from registry.asking import Asking
 from registry.context import precedence, queries
+from registry.context.inbox import remembered_in
 from registry.context.models import Chunk, Document
+from registry.context.services.gaps import is_found, note_gap
+from registry.context.services.memories import REMEMBERED, propose_memory
 from registry.context.shapes import USUAL_HITS, USUAL_READ
 from tenants.queries import tenants
 from tenants.rules import Sensitivity, Tier
 
 SCHEME: Final = "context://"
-_URI: Final = re.compile(r"context://(?P<owner>[a-z0-9-]{1,48})/(?P<document>[0-9a-f-]{36})(?:#(?P<chunk>[0-9a-f-]{36}))?")
+_URI: Final = re.compile(
+    r"context://(?P<owner>[a-z0-9-]{1,48})/(?P<document>[0-9a-f-]{36})(?:#(?P<chunk>[0-9a-f-]{36}))?"
+)
+_BECAME: Final = {
+    "waiting": "It waits for a reviewer of your team; nobody finds it before it was accepted.",
+    "accepted": "Your team knows this already.",
+    "rejected": "A reviewer of your team has rejected this.",
+}
 _LEFT_OUT: Final = "[A passage is left out here: something like a secret is in it.]"
 _NOTHING: Final = "Nothing was found. It may be written down nowhere, or nowhere that this call may see."
 
@@ -34,11 +44,17 @@ def search(asking: Asking, arguments: Mapping[str, Any]) -> dict[str, Any]:
             limit=arguments.get("limit", USUAL_HITS),
         ),
     )
+    if not is_found(arguments["query"], answer.hits):
+        note_gap(asking=asking, question=arguments["query"])
     found = precedence.conflicts(answer.hits)
     hits = precedence.ordered(answer.hits, found)
+    learned = _learned(asking, {hit.document for hit in hits if hit.source.startswith(REMEMBERED)})
     overruled = {answer.hits[row.loser].chunk: uri_of(answer.hits[row.winner]) for row in reversed(found)}
     return {
-        "hits": [_shown(rank, hit, overruled.get(hit.chunk)) for rank, hit in enumerate(hits, 1)],
+        "hits": [
+            _shown(rank, hit, overruled.get(hit.chunk)) | learned.get(hit.document, {})
+            for rank, hit in enumerate(hits, 1)
+        ],
         "conflicts": [_conflict(row, answer.hits) for row in found],
         "searched": {
             "tiers": [tier.value for tier in Tier if tier in {row[1] for row in among.values()}],
@@ -66,7 +82,37 @@ def read(asking: Asking, arguments: Mapping[str, Any]) -> dict[str, Any]:
         raise NotFound("There is no such section any more; read the document.")
     rest = {"next": offset + limit} if offset + limit < total else {}
     facts = {"text": "".join(kept), "offset": offset, "total": total, "withheld": withheld}
-    return {**_described(document), **facts, **rest, "uri": arguments["uri"]}
+    learned = _learned(asking, {document.uid}).get(document.uid, {})
+    return {**_described(document), **learned, **facts, **rest, "uri": arguments["uri"]}
+
+
+def remember(asking: Asking, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what became of a statement that an agent proposes to its team: it waits, or was decided on before."""
+    memory, is_new = propose_memory(
+        asking=asking,
+        statement=arguments["statement"],
+        evidence=arguments.get("evidence", ""),
+        tags=arguments.get("tags", ()),
+    )
+    why = {"reason": memory.reason} if memory.reason else {}
+    facts = {"memory": str(memory.uid), "state": memory.state, "is_new": is_new, "note": _BECAME[memory.state]}
+    return {**facts, "marks": list(memory.marks), **why}
+
+
+def _learned(asking: Asking, documents: set[UUID]) -> dict[UUID, dict[str, Any]]:
+    """Returns who learned what stands in some documents, for those that an agent's statement became."""
+    return {
+        uid: {
+            "remembered": {
+                "agent": row.agent.slug,
+                "person": row.person.handle,
+                "call": str(row.call),
+                "accepted_by": row.decided_by.handle if row.decided_by else "",
+                "evidence": row.evidence,
+            }
+        }
+        for uid, row in (remembered_in(asking.viewer, documents) if documents else {}).items()
+    }
 
 
 def uri_of(hit: queries.Hit) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from registry.context.memories import MAX_EVIDENCE, MAX_STATEMENT, MAX_TAG, MAX_TAGS
 from tenants.rules import Tier
 
 MAX_QUERY: Final = 1_000
@@ -105,6 +106,25 @@ READ: Final = _object(
     uri=_text("The `uri` of a hit: with its part behind `#` the section, without it the document.", maxLength=200),
     offset={"type": "integer", "minimum": 0, "maximum": 100_000_000, "default": 0},
     limit={"type": "integer", "minimum": 200, "maximum": MOST_READ, "default": USUAL_READ},
+)
+REMEMBER: Final = _object(
+    ["statement"],
+    statement=_text(
+        "One thing that you learned and that holds beyond this task, in full sentences and without secrets.",
+        minLength=1,
+        maxLength=MAX_STATEMENT,
+    ),
+    evidence=_text("How you know it: what you did or saw, with names and links.", maxLength=MAX_EVIDENCE),
+    tags=_list(_text(minLength=1, maxLength=MAX_TAG)) | {"maxItems": MAX_TAGS},
+)
+REMEMBER_ANSWER: Final = _object(
+    ["memory", "state", "is_new", "note", "marks"],
+    memory=_TEXT,
+    state=_text(enum=["waiting", "accepted", "rejected"]),
+    is_new={"type": "boolean"},
+    note=_TEXT,
+    marks=_list(_TEXT),
+    reason=_text("Why it was rejected."),
 )
 READ_ANSWER: Final = _object(
     [*_ALWAYS, "text", "offset", "total", "withheld"],

@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
-from registry.context.answering import read, search
-from registry.context.shapes import READ, READ_ANSWER, SEARCH, SEARCH_ANSWER
+from registry.context.answering import read, remember, search
+from registry.context.shapes import READ, READ_ANSWER, REMEMBER, REMEMBER_ANSWER, SEARCH, SEARCH_ANSWER
 from registry.providers import ProvidedTool, Provider
-from tenants.rules import Effect
+from tenants.rules import Effect, Tier
 
 _LOOKS: Final = {"readOnlyHint": True, "openWorldHint": False, "idempotentHint": True}
 
@@ -55,6 +55,21 @@ PROVIDER: Final = Provider(
             ),
             effect=Effect.READ,
             run=read,
+        ),
+        ProvidedTool(
+            definition=_definition(
+                "context.remember",
+                "Remember what you learned",
+                "Proposes a statement to your team. A reviewer of the team accepts, edits or rejects it; once accepted, "
+                "context.search finds it for every agent of the team, with your name and this call as its source. Propose "
+                "what is true beyond this task: how something works, what to watch out for, where something is.",
+                REMEMBER,
+                REMEMBER_ANSWER,
+                {"readOnlyHint": False, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False},
+            ),
+            effect=Effect.WRITE,
+            tiers=frozenset({Tier.TEAM}),
+            run=remember,
         ),
     ),
 )

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 
 from gateway.app import Settings
 from gateway.wire import Limits
@@ -50,7 +52,9 @@ class House:
 
     def start(self) -> None:
         """Starts the process and returns when it answers."""
-        self.process = subprocess.Popen([sys.executable, str(ROOT / "manage.py"), "internal_servers"], env=self.environment)
+        self.process = subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), "internal_servers"], env=self.environment
+        )
         until = time.monotonic() + 30
         while not self._answers():
             assert self.process.poll() is None, "the process ended"
@@ -108,6 +112,16 @@ class House:
     def call(self, who: str, tool: str, *, path: str = "", **arguments: Any) -> Any:
         """Returns the SDK's result of one call."""
         return self.with_client(who, lambda client: client.call_tool(tool, arguments), path=path)
+
+    def refused(self, who: str, tool: str, *, path: str = "", **arguments: Any) -> MCPError:
+        """Returns the protocol error of a call that is answered with one."""
+
+        async def work(client: Client) -> Any:
+            with pytest.raises(MCPError) as caught:
+                await client.call_tool(tool, arguments)
+            return caught.value
+
+        return self.with_client(who, work, path=path)
 
     def search(self, who: str, query: str, *, path: str = "", **arguments: Any) -> dict[str, Any]:
         """Returns the structured answer of one search that went well."""
