@@ -92,7 +92,8 @@ def _ship(server: Server, group: ToolGroup, tool: Tool | None, shipped: Provided
         return False
     if tool is None:
         # The merged tool has its own name in a surface; a tenant's own server is served at its own address only.
-        exposed = shipped.name if server.is_merged else rules.exposed_name(server.slug, shipped.name)
+        short = shipped.name.rpartition(".")[2]
+        exposed = shipped.name if server.is_merged else rules.exposed_name(server.slug, short)
         tool = Tool(server=server, owner_id=server.owner_id, name=shipped.name, exposed_name=exposed)
         tool.effect, tool.sensitivity = shipped.effect, shipped.sensitivity
     else:

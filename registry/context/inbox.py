@@ -107,6 +107,8 @@ def coverage(principal: Viewer, owners: Sequence[Tenant]) -> dict[int, Coverage]
     )
     for manager, counted in figures:
         rows = manager.visible_to(principal).filter(owner__in=list(found)).order_by()
-        for row in rows.values("owner").annotate(**counted):
-            found[row["owner"]] |= {name: row[name] for name in counted if row[name] is not None}
+        # Under names that no column has, because a later figure filters by columns.
+        for row in rows.values("owner").annotate(**{f"n_{name}": how for name, how in counted.items()}):
+            kept = {name: row[f"n_{name}"] for name in counted}
+            found[row["owner"]] |= {name: figure for name, figure in kept.items() if figure is not None}
     return {pk: Coverage(**facts) for pk, facts in found.items()}  # type: ignore[arg-type]
