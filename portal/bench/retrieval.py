@@ -2,8 +2,10 @@
 
 import re
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Final
 
 from kernel import clock
@@ -12,7 +14,7 @@ from portal.bench.installation import connect, installed
 from registry.context import queries
 from registry.context.embedding.provider import embedder
 from registry.context.entries import Entry
-from registry.context.filling import fill, has_vectors
+from registry.context.filling import fill_all, has_vectors
 from registry.context.scoring import CUT, Bm25, interval, ndcg
 from registry.context.services.imports import begin_import
 from registry.context.services.sources import add_source
@@ -82,8 +84,8 @@ def tenant_scope_of(found: Set) -> Iterator[dict[str, Tenant]]:
         while work_on(import_id, seconds=_SLICE):
             pass
     chosen = embedder() if has_vectors() else None
-    while chosen is not None and fill(chosen):
-        pass
+    if chosen is not None:
+        fill_all(chosen)
     yield {**teams, "": teams.get("", platform)}
 
 
@@ -120,16 +122,20 @@ def _rankings(found: Set, teams: Mapping[str, Tenant], mode: queries.Mode) -> It
         )
         with tenant_scope([team.pk]):
             hits = queries.search(SYSTEM, question).hits
-        yield list(dict.fromkeys(places[name, hit.path] for hit in hits))
+        yield list(dict.fromkeys(chain.from_iterable(places[name, hit.path] for hit in hits)))
 
 
-def _places(found: Set) -> dict[tuple[str, str], str]:
-    numbered: dict[str, int] = {}
+def _places(found: Set) -> dict[tuple[str, str], list[str]]:
+    """Returns the ids that stand behind each path: a text that a team has twice is kept once and found as both."""
+    numbered: Counter[str] = Counter()
+    alike: dict[tuple[str, str], list[str]] = {}
     places = {}
     for row in found["documents"]:
         name = str(row.get("team", ""))
-        places[name, f"{numbered.get(name, 0)}.md"] = row["id"]
-        numbered[name] = numbered.get(name, 0) + 1
+        same = alike.setdefault((name, _content(row)), [])
+        same.append(row["id"])
+        places[name, f"{numbered[name]}.md"] = same
+        numbered[name] += 1
     return places
 
 

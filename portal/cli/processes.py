@@ -133,7 +133,8 @@ def _hidden_from(config: Config, group: str) -> list[Path]:
 
 def _plain_environment() -> dict[str, str]:
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    return inherited | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    # One core for one embedding: threads that wait for each other cost more than they give beside other work.
+    return inherited | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def _demo_upstream(config: Config) -> list[str]:

@@ -96,14 +96,15 @@ def _blocks(group: Sequence[Section], heading: tuple[str, ...]) -> Iterator[Bloc
 
 def _packed(blocks: Sequence[Block]) -> Iterator[list[Block]]:
     packed: list[Block] = []
-    size = 0
+    size = length = 0
     for block in chain.from_iterable(map(_cut, blocks)):
         words = _words(block.text)
-        if packed and size + words > MOST_WORDS:
+        if packed and (size + words > MOST_WORDS or length + len(block.text) > LONGEST_CHUNK):
             yield packed
-            packed, size = [], 0
+            packed, size, length = [], 0, 0
         packed.append(block)
         size += words
+        length += len(block.text)
     if packed:
         yield packed
 

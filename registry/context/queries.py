@@ -26,17 +26,19 @@ MAX_QUESTION: Final = 1_000
 MAX_HITS: Final = 50
 _RANKED: Final = 100
 """How many hits of each search are fused."""
-_SMOOTHING: Final = 10
-"""The constant of reciprocal rank fusion; measured with `context evaluate`, see docs/reference/figures.md."""
+_SMOOTHING: Final = 60
+"""The constant of reciprocal rank fusion. A rank counts as much as its score is near to the best of its search."""
 _QUOTED: Final = re.compile(r'(-?)"([^"]*)"')
 _EXCLUDED: Final = re.compile(r"(?:^|\s)-(\w[\w.-]*)")
 
 _SEARCH: Final = """
 WITH by_text AS MATERIALIZED ({text}), by_vector AS MATERIALIZED ({vector}),
 fused AS (
-  SELECT chunk, t.place AS text_place, v.place AS vector_place, v.score AS likeness,
-         coalesce(1.0 / (%(smoothing)s + t.place), 0) + coalesce(1.0 / (%(smoothing)s + v.place), 0) AS score
-    FROM by_text t FULL JOIN by_vector v USING (chunk)
+  SELECT chunk, t.place AS text_place, v.place AS vector_place,
+         coalesce(t.score / t.most / (%(smoothing)s + t.place), 0)
+         + coalesce(v.score / v.most / (%(smoothing)s + v.place), 0) AS score
+    FROM (SELECT *, nullif(max(score) OVER (), 0) AS most FROM by_text) t
+    FULL JOIN (SELECT *, nullif(max(score) OVER (), 0) AS most FROM by_vector) v USING (chunk)
    ORDER BY score DESC, chunk LIMIT %(limit)s
 )
 SELECT c.uid, d.uid, d.title, d.path, d.commit, c.heading, c.text, c.line, c.page, c.marks, c.sensitivity, c.changed_at,

@@ -19,7 +19,7 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
     ELSE ARRAY(
       SELECT unnest(asked)
       INTERSECT
-      SELECT unnest(string_to_array(trim(both '{}' FROM NULLIF(current_setting('hanse.scope', true), '')), ',')::bigint[]))
+      SELECT unnest(string_to_array(trim(both '{}' FROM NULLIF(NULLIF(current_setting('hanse.scope', true), ''), '*')), ',')::bigint[]))
   END
 $$;
 """
@@ -52,7 +52,8 @@ END $$;
 """
 
 # A word counts by its rarity among what the caller sees, never among what others have. ts_rank of one word is its
-# saturated frequency. Chunks that have only common words are not looked at while rarer words find enough.
+# saturated frequency, so this is BM25 in kind: of the chunk, and of its document as far as that was found, added.
+# Chunks that have only common words are not looked at while rarer words find enough.
 TEXT = """
 CREATE FUNCTION context_text(asked bigint[], languages text[], question text, required text[], excluded text[],
                              starts text[], sources bigint[], since timestamptz, ceiling integer, most integer)
@@ -78,18 +79,27 @@ BEGIN
   END IF;
   SELECT coalesce(sum(w.chunks), 0) INTO total FROM registry_word w WHERE w.owner_id = ANY(visible) AND w.word = '';
   WITH words AS (
-    SELECT DISTINCT word FROM unnest(spoken) l, unnest(tsvector_to_array(to_tsvector(l::regconfig, question))) word
+    -- What is a stop word in one of the languages says nothing in the others either, however rare it is there.
+    SELECT token, found.word
+      FROM unnest(tsvector_to_array(to_tsvector('simple', question))) token, LATERAL (
+        SELECT DISTINCT unnest(tsvector_to_array(to_tsvector(l::regconfig, token))) AS word FROM unnest(spoken) l) found
+     WHERE NOT EXISTS (SELECT FROM unnest(spoken) l WHERE length(to_tsvector(l::regconfig, token)) = 0)
     UNION
-    SELECT begun.word FROM unnest(starts) start, LATERAL (
+    SELECT start, begun.word FROM unnest(starts) start, LATERAL (
       SELECT w.word FROM registry_word w WHERE w.owner_id = ANY(visible) AND w.word > start AND w.word < start || '~'
        GROUP BY w.word ORDER BY sum(w.chunks) DESC LIMIT 5) begun
   ), counted AS (
-    SELECT words.word, coalesce(sum(w.chunks), 0)::float8 AS n
-      FROM words LEFT JOIN registry_word w ON w.word = words.word AND w.owner_id = ANY(visible) GROUP BY words.word
+    SELECT words.token, words.word, coalesce(sum(w.chunks), 0)::float8 AS n
+      FROM words LEFT JOIN registry_word w ON w.word = words.word AND w.owner_id = ANY(visible)
+     GROUP BY words.token, words.word
+  ), grouped AS (
+    -- The forms that a word has in several languages are one word, as rare as all of them together.
+    SELECT word, max(n) AS own, max(whole) AS n FROM (SELECT word, n, sum(n) OVER (PARTITION BY token) AS whole FROM counted) c
+     GROUP BY word
   ), ranked AS (
     SELECT context_query(word) AS query, ln(1 + (greatest(total - n, 0) + 0.5) / (n + 0.5)) AS weight,
-           sum(n) OVER (ORDER BY n, word) - n < enough AS is_looked_for
-      FROM counted ORDER BY n LIMIT 24
+           sum(own) OVER (ORDER BY n, word) - own < enough AS is_looked_for
+      FROM grouped ORDER BY n LIMIT 24
   )
   SELECT array_agg(query), array_agg(weight), string_agg(query::text, ' | ') FILTER (WHERE is_looked_for)
     INTO queries, weights, wanted FROM ranked;
@@ -106,17 +116,29 @@ BEGIN
   wanted := coalesce(wanted && demanded, wanted, demanded);
   RETURN QUERY
     WITH found AS MATERIALIZED (
-      SELECT c.id, c.document_id AS document, coalesce((
-               SELECT sum(weights[i] * ts_rank('{0.8, 0.8, 0.9, 1.0}', c.tsv, queries[i]))
-                 FROM generate_subscripts(queries, 1) i), 0) AS own
+      SELECT c.id, c.document_id AS document, c.words, ARRAY(
+               SELECT ts_rank('{1.0, 1.0, 1.0, 1.0}', c.tsv, queries[i])::float8 FROM generate_subscripts(queries, 1) i
+             ) AS parts
         FROM registry_chunk c
        WHERE c.tsv @@ wanted AND c.owner_id = ANY(visible) AND NOT c.withheld AND c.sensitivity <= ceiling
          AND (since IS NULL OR c.changed_at >= since) AND (sources IS NULL OR c.source_id = ANY(sources))
-    ), summed AS (
-      SELECT f.id, f.own, sum(f.own) OVER (PARTITION BY f.document) AS whole FROM found f
+    ), best AS MATERIALIZED (
+      SELECT f.id, f.document, f.parts, coalesce((SELECT sum(p.part * weights[p.i]) FROM unnest(f.parts) WITH ORDINALITY p(part, i)), 0)
+             / (0.7 + 0.3 * f.words / avg(f.words) OVER ()) AS own
+        FROM found f ORDER BY own DESC, f.id LIMIT 300
+    ), held AS (
+      SELECT b.document, p.i, sum(p.part) AS often FROM best b, unnest(b.parts) WITH ORDINALITY p(part, i)
+       WHERE p.part > 0 GROUP BY b.document, p.i
+    ), whole AS (
+      SELECT h.document, sum(weights[h.i] * h.often / (h.often + 1.2 * (0.6 + 0.4 * d.share))) AS score
+        FROM held h JOIN (
+          SELECT d.id, d.chunk_count / avg(d.chunk_count) OVER () AS share
+            FROM registry_document d WHERE d.id IN (SELECT DISTINCT b.document FROM best b)) d ON d.id = h.document
+       GROUP BY h.document
+    ), scored AS (
+      SELECT b.id, (b.own + coalesce(w.score, 0))::float8 AS score FROM best b LEFT JOIN whole w ON w.document = b.document
     )
-    SELECT s.id, row_number() OVER (ORDER BY s.own DESC, s.whole DESC, s.id), s.own
-      FROM summed s ORDER BY s.own DESC, s.whole DESC, s.id LIMIT most;
+    SELECT s.id, row_number() OVER (ORDER BY s.score DESC, s.id), s.score FROM scored s ORDER BY s.score DESC, s.id LIMIT most;
 END $$;
 """
 

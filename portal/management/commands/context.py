@@ -13,7 +13,7 @@ from kernel.errors import NotFound
 from portal.bench import retrieval
 from registry.context import queries
 from registry.context.embedding.provider import embedder
-from registry.context.filling import fill, has_vectors
+from registry.context.filling import fill_all, has_vectors, start_anew
 from registry.context.models import OPEN, Import, Source
 from registry.context.places import Gathered, gather
 from registry.context.services.imports import begin_import
@@ -49,6 +49,8 @@ class Command(BaseCommand):
         )
         searching.add_argument("--mode", choices=queries.MODES, default="hybrid")
         searching.add_argument("--limit", type=_limit, default=10, help=f"how many hits, 1 to {queries.MAX_HITS}")
+        embedding = actions.add_parser("embed", help="embed what has no vector yet")
+        embedding.add_argument("--anew", action="store_true", help="first drop the vectors of other models")
         evaluating = actions.add_parser("evaluate", help="score the search on a set; needs no running installation")
         evaluating.add_argument("file", type=Path, metavar="FILE", help="JSON with documents and queries")
         for action in (ingesting, searching, evaluating):
@@ -65,8 +67,8 @@ class Command(BaseCommand):
         while _is_open(row) and not work_on(row.pk, seconds=_SLICE):
             time.sleep(_PAUSE if _is_open(row) else 0)  # a worker of the installation has it
         chosen = embedder() if has_vectors() else None
-        while chosen is not None and fill(chosen):
-            pass
+        if chosen is not None:
+            fill_all(chosen)
         self._report(row, options)
 
     def _report(self, row: Import, options: dict[str, Any]) -> None:
@@ -105,6 +107,17 @@ class Command(BaseCommand):
             self.stdout.write("\n\n".join(map(_as_text, answer.hits)) or "Nothing was found.")
             if answer.note:
                 self.stderr.write(answer.note)
+
+    def do_embed(self, options: dict[str, Any]) -> None:
+        """Embeds everything that waits."""
+        chosen = embedder() if has_vectors() else None
+        if chosen is None:
+            raise CommandError("There is no embedding, or no pgvector in the database.", returncode=2)
+        dropped = start_anew(chosen.name) if options["anew"] else 0
+        fill_all(chosen)
+        self.stdout.write(
+            f"Every chunk that may be shown has a vector of {chosen.name}; {dropped} were of other models."
+        )
 
     def do_evaluate(self, options: dict[str, Any]) -> None:
         """Prints the scores. The set is read in an installation of its own, which is gone afterwards."""
