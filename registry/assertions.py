@@ -22,7 +22,7 @@ SECONDS: Final = 15.0
 """How long an assertion is good. It is made when the request is written, so it only has to arrive."""
 MAX_BYTES: Final = 2_000
 _SKEW: Final = 1.0
-_HEAD: Final = base64.urlsafe_b64encode(b'{"alg":"EdDSA","typ":"hanse-call+jwt"}').rstrip(b"=")
+_HEAD: Final = base64.urlsafe_b64encode(b'{"alg":"Ed25519","typ":"hanse-call+jwt"}').rstrip(b"=")
 _NAMES: Final = frozenset({"sub", "act", "dlg", "team", "cap", "tool"})
 
 

@@ -55,7 +55,7 @@ class House:
         self.process = subprocess.Popen(
             [sys.executable, str(ROOT / "manage.py"), "internal_servers"], env=self.environment
         )
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not self._answers():
             assert self.process.poll() is None, "the process ended"
             assert time.monotonic() < until, "the process did not answer in time"
@@ -94,7 +94,9 @@ class House:
         header = {"alg": "Ed25519", "typ": "at+jwt", "kid": key.thumbprint()}
         return jwt.encode(header, claims, key, algorithms=["Ed25519"])
 
-    def with_client(self, who: str, work: Callable[[Client], Any], *, path: str = "", mode: str = "2026-07-28") -> Any:
+    def with_client(
+        self, who: str, work: Callable[[Client], Any], *, path: str = "", mode: str = "2026-07-28", seconds: float = 60
+    ) -> Any:
         """Returns what `work` returns for an SDK client that is signed in by one of the delegations."""
         delegation = self.delegations[who]
 
@@ -107,7 +109,7 @@ class House:
             ):
                 return await work(client)
 
-        return asyncio.run(asyncio.wait_for(run(), 60))
+        return asyncio.run(asyncio.wait_for(run(), seconds))
 
     def call(self, who: str, tool: str, *, path: str = "", **arguments: Any) -> Any:
         """Returns the SDK's result of one call."""
