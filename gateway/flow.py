@@ -14,7 +14,7 @@ from types import NoneType
 from typing import Any, Final
 
 from audit import records
-from gateway import legacy
+from gateway import legacy, resources
 from gateway.arguments import Shapes
 from gateway.auditor import Auditor
 from gateway.authn import Grant, TokenRefused, Verifier
@@ -22,6 +22,7 @@ from gateway.credentials import Opened, Vault
 from gateway.envelope import Answerable, read_call
 from gateway.forms import VERB
 from gateway.listen import Keeper
+from gateway.places import Place
 from gateway.rewrite import decode_header, encode_header, header_value, write_json
 from gateway.snapshot import Snapshot
 from gateway.surface import Route, Surface, find_surface, named_by_token
@@ -44,7 +45,7 @@ from gateway.wire import (
     render_error,
     result_reply,
 )
-from kernel.errors import DomainError, RateLimited, Unauthenticated, Unavailable
+from kernel.errors import DomainError, Unauthenticated, Unavailable
 from kernel.ids import new_uid_text
 from registry.schemas import Unusable
 from tenants.rules import Effect
@@ -217,7 +218,7 @@ async def call_tool(parts: Parts, call: Call, surface: Surface, receive: Receive
     try:
         opened = parts.vault.open_for(route.tool.server)
         vouch = parts.voucher.for_call(surface.caller, route.tool, passage.uid)
-        place = _Place(parts, route.tool.server.uid, surface.caller.grant.agent)
+        place = Place(parts.in_flight, parts.limits, route.tool.server.uid, surface.caller.grant.agent)
     except DomainError as error:
         await deny(parts, passage, route, (error.error_code,))
         raise
@@ -299,8 +300,7 @@ def refuse_arguments(passage: Passage, fault: str) -> Reply:
     """Returns a failure of the tool, as MCP wants for bad arguments: a model reads it and can do better."""
     text = f"The arguments do not fit the tool's input schema: {fault}"
     result = {"content": [{"type": "text", "text": text}], "isError": True}
-    answer = Answer("tool_error", result=result)
-    return result_reply(passage.call.id or b"null", answer.result_for(passage.call.era), _named(passage))
+    return write_result(passage, Answer("tool_error", result=result))
 
 
 def record_intent(parts: Parts, passage: Passage, route: Route) -> asyncio.Future[None]:
@@ -379,6 +379,9 @@ def write_result(passage: Passage, answer: Answer) -> Reply:
     if answer.kind == "cancelled":
         raise Gone
     call_id = passage.call.id or b"null"
+    if passage.call.method == resources.READ:
+        uri = passage.call.params["arguments"]["uri"]
+        answer = resources.as_contents(answer, uri, passage.surface.ttl_ms)
     if answer.error is not None:
         return result_error(call_id, answer.error, _named(passage))
     return result_reply(call_id, answer.result_for(passage.call.era), _named(passage))
@@ -393,33 +396,6 @@ def result_error(call_id: bytes, error: Mapping[str, Any], *headers: tuple[bytes
     """Returns a JSON-RPC error that came from beyond the gateway: HTTP itself went well."""
     body = b'{"jsonrpc":"2.0","id":' + call_id + b',"error":' + write_json(error, exact=True) + b"}"
     return Reply(200, body, (*JSON_HEADERS, *headers))
-
-
-class _Place:
-    """A place among the calls in flight, so that neither a hanging upstream nor one agent can take them all.
-
-    Raises when there is none left for this server, this agent, or anybody.
-    """
-
-    __slots__ = ("_counted", "_flight")
-
-    def __init__(self, parts: Parts, server: str, agent: str | None) -> None:
-        flight, limits = parts.in_flight, parts.limits
-        self._flight = flight
-        self._counted = ("all", f"server {server}", f"agent {agent}")
-        most = (limits.in_flight, limits.in_flight_per_server, limits.in_flight_per_agent)
-        if any(flight[name] >= limit for name, limit in zip(self._counted, most, strict=True)):
-            raise RateLimited("Too many calls are in flight.", code="too_many_in_flight")
-
-    def __enter__(self) -> None:
-        for name in self._counted:
-            self._flight[name] += 1
-
-    def __exit__(self, *_: object) -> None:
-        for name in self._counted:
-            self._flight[name] -= 1
-            if not self._flight[name]:
-                del self._flight[name]
 
 
 def _check_mirrored(call: Call, route: Route) -> tuple[tuple[bytes, bytes], ...]:
@@ -456,6 +432,14 @@ async def _list_tools(_parts: Parts, call: Call, surface: Surface, _receive: Rec
     return result_reply(_required_id(call), surface.listing(call.era))
 
 
+async def _read_resource(parts: Parts, call: Call, surface: Surface, receive: Receive) -> Reply:
+    return await call_tool(parts, resources.as_call(call, surface), surface, receive)
+
+
+async def _list_resources(_parts: Parts, call: Call, surface: Surface, _receive: Receive) -> Reply:
+    return result_reply(_required_id(call), resources.listing(call, surface))
+
+
 async def _initialize(_parts: Parts, call: Call, _surface: Surface, _receive: Receive) -> Reply:
     return result_reply(_required_id(call), legacy.initialize(call)) if call.era is Era.LEGACY else _no_method(call)
 
@@ -481,6 +465,9 @@ def _required_id(call: Call) -> bytes:
 _METHODS: Final = {
     "tools/call": call_tool,
     "tools/list": _list_tools,
+    "resources/read": _read_resource,
+    "resources/list": _list_resources,
+    "resources/templates/list": _list_resources,
     "server/discover": _discover,
     "initialize": _initialize,
     "ping": _ping,

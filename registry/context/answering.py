@@ -62,7 +62,7 @@ def search(asking: Asking, arguments: Mapping[str, Any]) -> dict[str, Any]:
             "mode": answer.mode,
             "ceiling": Sensitivity(asking.ceiling).name.lower(),
         },
-        "note": answer.note if hits else " ".join([_NOTHING, answer.note]).strip(),
+        "note": answer.note if hits else f"{_NOTHING} {answer.note}".strip(),
     }
 
 

@@ -82,7 +82,7 @@ def coverage(principal: Viewer, owners: Sequence[Tenant]) -> dict[int, Coverage]
     """Returns the figures of some visible tenants by id: five queries for any number of them."""
     found: dict[int, dict[str, object]] = {owner.pk: {} for owner in owners if principal.access.sees(owner.pk)}
     old = Q(changed_at__lt=clock.now() - STALE_AFTER)
-    figures = (
+    counts = (
         (Source.objects, {"sources": Count("pk"), "read_at": Max("read_at")}),
         (
             Document.objects,
@@ -105,10 +105,10 @@ def coverage(principal: Viewer, owners: Sequence[Tenant]) -> dict[int, Coverage]
         ),
         (Gap.objects, {"gaps": Count("pk"), "asked_in_vain": Sum("asked")}),
     )
-    for manager, counted in figures:
+    for manager, counted in counts:
         rows = manager.visible_to(principal).filter(owner__in=list(found)).order_by()
         # Under names that no column has, because a later figure filters by columns.
         for row in rows.values("owner").annotate(**{f"n_{name}": how for name, how in counted.items()}):
-            kept = {name: row[f"n_{name}"] for name in counted}
-            found[row["owner"]] |= {name: figure for name, figure in kept.items() if figure is not None}
+            figures = {name: row[f"n_{name}"] for name in counted}  # type: ignore[literal-required]
+            found[row["owner"]] |= {name: figure for name, figure in figures.items() if figure is not None}
     return {pk: Coverage(**facts) for pk, facts in found.items()}  # type: ignore[arg-type]

@@ -1,7 +1,9 @@
 """The official SDK's client asks the context server through the gateway, as an agent does."""
 
 import pytest
+from mcp.shared.exceptions import MCPError
 
+from gateway.wire import INVALID_PARAMS
 from tenants.rules import Sensitivity
 
 
@@ -144,3 +146,36 @@ def test_each_call_is_in_the_log_with_both_identities_and_its_outcome(house, eve
         str(house.cast.member.uid),
         str(house.cast.agent.uid),
     )
+
+
+@pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
+def test_a_document_is_a_resource_under_the_rules_of_the_tool_that_reads_it(house, events, mode):
+    uri = house.search("ledger", "rota escalate")["hits"][0]["uri"]
+
+    async def work(client):
+        return await client.list_resource_templates(), await client.list_resources(), await client.read_resource(uri)
+
+    templates, listed, read = house.with_client("ledger", work, mode=mode)
+    assert [template.uri_template for template in templates.resource_templates] == ["context://{+address}"]
+    assert listed.resources == []
+    assert "kept by Ines" in read.contents[0].text
+    assert read.contents[0].meta["hanse/provenance"]["path"] == "oncall.md"
+    assert [event["object"] for event in events()][-2:] == ["context/context.read"] * 2
+
+
+@pytest.mark.parametrize("who", ["rival", "elsewhere"])
+@pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
+def test_a_resource_that_may_not_be_shown_is_an_error_and_on_record(house, events, who, mode):
+    uri = house.search("ledger", "rota escalate")["hits"][0]["uri"]
+
+    async def work(client):
+        for address in (uri, "context://x", "file:///etc/passwd", "books://x"):
+            with pytest.raises(MCPError) as caught:
+                await client.read_resource(address)
+            assert caught.value.code == INVALID_PARAMS
+            assert "Ines" not in str(caught.value)
+        return await client.list_resource_templates()
+
+    templates = house.with_client(who, work, mode=mode).resource_templates
+    assert len(templates) == (1 if who == "rival" else 0)
+    assert len({event["call"] for event in events()}) == 5

@@ -4,6 +4,7 @@ import signal
 import threading
 
 import pytest
+from mcp.shared.exceptions import MCPError
 
 from gateway.wire import UPSTREAM
 
@@ -28,7 +29,7 @@ def test_a_process_that_is_killed_with_calls_in_it_leaves_no_call_without_an_out
     def ask():
         try:
             ends.append(house.call("ledger", "context.search", query="rota escalate").is_error)
-        except BaseException as error:
+        except* MCPError as error:
             ends.append(error)
 
     askers = [threading.Thread(target=ask) for _asker in range(8)]

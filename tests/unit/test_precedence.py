@@ -9,7 +9,9 @@ from registry.context.precedence import conflicts, ordered
 from tenants.rules import Tier
 
 RANK = {"team": 0, "domain": 1, "platform": 2}
-WORDS = st.lists(st.sampled_from("deploys freeze on friday monday never always restart the queue".split()), max_size=8)
+WORDS = st.lists(
+    st.sampled_from(["deploys", "freeze", "on", "friday", "monday", "never", "always", "restart", "queue"]), max_size=8
+)
 
 
 @dataclass(frozen=True)

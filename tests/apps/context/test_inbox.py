@@ -129,8 +129,14 @@ def test_a_statement_cannot_wait_twice_whoever_writes_it(asking):
 
 @pytest.mark.parametrize(
     "bad",
-    [{"statement": " "}, {"statement": "x" * 2001}, {"statement": "a\0"}, {"statement": "x", "tags": ["t"] * 9}]
-    + [{"statement": "x", "tags": [""]}, {"statement": "x", "evidence": "x" * 2001}],
+    [
+        {"statement": " "},
+        {"statement": "x" * 2001},
+        {"statement": "a\0"},
+        {"statement": "x", "tags": ["t"] * 9},
+        {"statement": "x", "tags": [""]},
+        {"statement": "x", "evidence": "x" * 2001},
+    ],
 )
 def test_what_does_not_fit_is_refused(asking, bad):
     with pytest.raises(Invalid):
