@@ -1,11 +1,13 @@
 """Who is shown what is decided by the person and the delegation of that very call, twice: at the gateway, and on the rows."""
 
 import time
+from dataclasses import replace
 
 import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from django.conf import settings
 
 from gateway.wire import INVALID_PARAMS
 from kernel.errors import Forbidden
@@ -14,8 +16,9 @@ from portal.keys import assertion_key_path
 from registry.asking import find_asking
 from registry.assertions import HEADER, Assertion, Caller, sign
 from registry.models import Server, Tool
+from registry.probe import probe
 from registry.providing import provide_all
-from registry.surfaces import reject_tool
+from registry.surfaces import reject_tool, take_in_probe
 from tenants.identity.agents import resume_agent, suspend_agent
 from tenants.identity.delegation import revoke_delegation
 from tenants.rules import Role, Sensitivity
@@ -128,6 +131,34 @@ def test_an_assertion_for_one_tool_calls_no_other(house, server, own_key):
 def test_a_look_lists_tools_and_calls_none(house, server, own_key):
     look = Assertion(call=new_uid_text(), server=server, issued=time.time(), caller=None)
     assert "Unknown tool" in send(house, server, sign(own_key, look, BODY)).text
+
+
+def test_a_probe_through_the_gateway_finds_what_was_shipped(house, monkeypatch):
+    monkeypatch.setattr(settings, "HANSE", replace(house.config, url=house.url, gateway_url=house.url))
+    with house.rows():
+        servers = list(Server.objects.filter(transport="hanse"))
+    assert len(servers) == 6
+    looked = [(server, probe(server)) for server in servers]
+    assert [shown.error for _, shown in looked] == [""] * 6
+    with house.rows():
+        for server, shown in looked:
+            took = take_in_probe(server=server, shown=shown)
+            assert (took.added, took.changed, took.missing) == (0, 0, 0)
+        assert set(Tool.objects.values_list("state", flat=True)) == {"approved"}
+
+
+def test_what_is_shipped_again_changes_nothing_and_what_is_shipped_anew_is_pinned_anew(house):
+    with house.rows():
+        before = list(Tool.objects.order_by("pk").values_list("pin", "version"))
+        provide_all()
+        assert list(Tool.objects.order_by("pk").values_list("pin", "version")) == before
+        tool = Tool.objects.get(exposed_name="context.search")
+        Tool.objects.filter(pk=tool.pk).update(pin="0" * 64)
+        provide_all()
+        again = Tool.objects.get(pk=tool.pk)
+        assert (again.pin, again.version) == (tool.pin, tool.version + 1)
+        assert again.history.count() == tool.history.count()
+        assert again.history.first().history_change_reason == "as shipped"
 
 
 def test_two_halves_of_two_teams_are_no_caller(house, server):
