@@ -14,7 +14,6 @@ from gateway.credentials import NOTHING
 from gateway.flow import Parts
 from gateway.rewrite import read_json, write_json
 from gateway.snapshot import Server
-from gateway.upstream import target_of
 from gateway.wire import Receive, Refusal, Reply, read_body
 from kernel.errors import NotFound
 
@@ -48,8 +47,10 @@ async def _pass_on(parts: Parts, server: Server, headers: Mapping[bytes, bytes],
     sent = [(b"content-type", b"application/json"), (b"accept", b"application/json, text/event-stream")]
     sent += [(name, headers[name]) for name in _SENT if name in headers]
     sent += [(name, value.reveal()) for name, value in opened.headers]
+    vouch = parts.voucher.for_look(server)
+    sent += [vouch(body)] if vouch is not None else []
     reply = await parts.upstream.egress.post(
-        target_of(server, parts.upstream.stdio_socket),
+        parts.upstream.target(server),
         sent,
         body,
         timeout=_SECONDS,

@@ -53,7 +53,7 @@ class SealedCredential:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """An active server and where it answers. `origin` is empty for a stdio server, which has no address."""
+    """An active server and where it answers. `origin` is empty for one on this host, which is reached by a socket."""
 
     id: int
     uid: str
@@ -69,6 +69,10 @@ class Server:
     credentials: tuple[SealedCredential, ...] = ()
     command: tuple[str, ...] = ()
     active: bool = True
+    internal: str = ""
+    """Which of Hanse's own servers this is, empty for every other server."""
+    is_apart: bool = False
+    """Whether it is served at its own address only: a merged surface has the merged server's tools instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +228,16 @@ def _servers(cursor: psycopg.Cursor[Any]) -> dict[int, Server]:
         if address is not None:
             held = tuple(sealed.get(id_, ()))
             start = tuple(command) if transport == "stdio" else ()
-            found[id_] = Server(id_, uid, slug, name, owner, protocol, *address, held, start, active)
+            internal, _, of = url.removeprefix("hanse:").partition("/") if transport == "hanse" else ("", "", "")
+            found[id_] = Server(
+                id_, uid, slug, name, owner, protocol, *address, held, start, active, internal, is_apart=bool(of)
+            )
     return found
 
 
 def _address(transport: str, url: str, uid: str) -> tuple[str, str, int, str, bool] | None:
-    if transport == "stdio":
-        return "", "stdio", 0, f"/{uid}", False
+    if transport in {"stdio", "hanse"}:
+        return "", transport, 0, f"/{uid}", False
     try:
         parsed = check_url(url)
     except Invalid:

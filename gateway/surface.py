@@ -182,7 +182,7 @@ def _candidates(snapshot: Snapshot, caller: Caller) -> Iterator[tuple[str, Tool]
         yield from ((tool.name, tool) for tool in tools if tool.server is server)
         return
     for owner in caller.team.reach:
-        yield from ((tool.exposed, tool) for tool in registry.tools.get(owner, ()))
+        yield from ((tool.exposed, tool) for tool in registry.tools.get(owner, ()) if not tool.server.is_apart)
 
 
 def _is_open(caller: Caller, tool: Tool, now: float) -> bool:

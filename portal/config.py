@@ -143,6 +143,11 @@ class Config:
         return Path(base) / f"hanse-{os.getuid()}-{name}"
 
     @property
+    def internal_socket(self) -> Path:
+        """Returns the socket at which internal servers answer the gateway; alone in its directory, to be fenced in."""
+        return self.run_dir / "internal" / "mcp.sock"
+
+    @property
     def public_dir(self) -> Path:
         """Returns where public keys live."""
         return self.data / "public"

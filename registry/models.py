@@ -12,6 +12,7 @@ from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
 from kernel import clock, ids
+from registry.context.memories import Gap, Memory
 from registry.context.models import Chunk, Document, Import, ImportItem, Source, Word
 from tenants.models import Person, Tenant
 from tenants.ownership import OwnedQuerySet
@@ -21,8 +22,10 @@ __all__ = [
     "Chunk",
     "Credential",
     "Document",
+    "Gap",
     "Import",
     "ImportItem",
+    "Memory",
     "Probe",
     "Server",
     "Source",
@@ -40,6 +43,7 @@ class Server(models.Model):
 
         HTTP = "http", "Streamable HTTP"
         STDIO = "stdio", "stdio"
+        INTERNAL = "hanse", "Internal"
 
     class Status(models.TextChoices):
         """Only an active server's tools are served."""
@@ -74,7 +78,9 @@ class Server(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(slug__regex=rf"^{ids.SLUG_PATTERN}$"), name="server_slug_shape"),
             models.CheckConstraint(
-                condition=Q(transport="http", command=[]) & ~Q(url="") | Q(transport="stdio", url="") & ~Q(command=[]),
+                condition=Q(transport="http", command=[]) & ~Q(url="")
+                | Q(transport="stdio", url="") & ~Q(command=[])
+                | Q(transport="hanse", command=[], url__startswith="hanse:"),
                 name="server_one_transport",
             ),
         ]
@@ -86,6 +92,11 @@ class Server(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether this internal server answers for all tiers at once: `hanse:<name>`, not `hanse:<name>/<tenant>`."""
+        return self.transport == self.Transport.INTERNAL and "/" not in self.url
 
 
 class Tool(models.Model):

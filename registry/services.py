@@ -13,6 +13,7 @@ from kernel.secrets import Secret
 from registry import sealing, verbs
 from registry.addresses import AddressPolicy, check_url, resolve
 from registry.models import Credential, Server, Tool, ToolGroup
+from registry.providers import providers
 from tenants import authority
 from tenants.models import Tenant
 from tenants.principals import Principal
@@ -46,6 +47,7 @@ def register_server(
     transport = _transport(url, command)
     _require_owner(actor, owner, transport, "register servers")
     require_slug(slug)
+    _check_free(slug)
     _check_target(url, command, addresses)
     try:
         with transaction.atomic():
@@ -215,6 +217,12 @@ def change_group(
         facts={"tools": sorted(tool.exposed_name for tool in tools)},
     )
     return group
+
+
+def _check_free(slug: str) -> None:
+    """Nobody's server poses as an internal one, not even of a tenant that is not there yet."""
+    if any(slug == provider.slug or slug.startswith(f"{provider.slug}-") for provider in providers()):
+        raise Invalid("The name cannot be used.", errors={"slug": ["This beginning is kept for internal servers."]})
 
 
 def _transport(url: str, command: Sequence[str]) -> str:

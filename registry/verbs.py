@@ -10,6 +10,7 @@ SERVER_ACTIVATED: Final = "registry.server.activated"
 SERVER_QUARANTINED: Final = "registry.server.quarantined"
 SERVER_RETIRED: Final = "registry.server.retired"
 SERVER_PROBED: Final = "registry.server.probed"
+SERVER_PROVIDED: Final = "registry.server.provided"
 TOOL_APPROVED: Final = "registry.tool.approved"
 TOOL_REJECTED: Final = "registry.tool.rejected"
 TOOL_CLASSIFIED: Final = "registry.tool.classified"
@@ -27,6 +28,10 @@ IMPORT_RESUMED: Final = "registry.import.resumed"
 IMPORT_RETRIED: Final = "registry.import.retried"
 IMPORT_CANCELLED: Final = "registry.import.cancelled"
 IMPORT_ENDED: Final = "registry.import.ended"
+MEMORY_ACCEPTED: Final = "registry.memory.accepted"
+MEMORY_REJECTED: Final = "registry.memory.rejected"
+MEMORY_ERASED: Final = "registry.memory.erased"
+GAPS_FORGOTTEN: Final = "registry.gaps.forgotten"
 
 LABELS: Final = {
     SERVER_REGISTERED: "Registered a server",
@@ -35,6 +40,7 @@ LABELS: Final = {
     SERVER_QUARANTINED: "Quarantined a server",
     SERVER_RETIRED: "Retired a server",
     SERVER_PROBED: "Found a server's tools changed",
+    SERVER_PROVIDED: "Provided an internal server",
     TOOL_APPROVED: "Approved a tool",
     TOOL_REJECTED: "Rejected a tool",
     TOOL_CLASSIFIED: "Classified a tool",
@@ -52,6 +58,10 @@ LABELS: Final = {
     IMPORT_RETRIED: "Retried what an import could not read",
     IMPORT_CANCELLED: "Cancelled an import",
     IMPORT_ENDED: "Read a source",
+    MEMORY_ACCEPTED: "Accepted what an agent learned",
+    MEMORY_REJECTED: "Rejected what an agent learned",
+    MEMORY_ERASED: "Erased what an agent learned",
+    GAPS_FORGOTTEN: "Erased what agents asked in vain",
 }
 
 

@@ -41,6 +41,11 @@ def children(config: Config, *, split: bool) -> Iterator[Child]:
         demo = ["-m", "portal.demo.serving", str(config.data / "demo"), port]
         yield Child(name="demo", command=[sys.executable, *demo], environment=_plain_environment())
     yield _child(config, "worker", "app", _worker(), split=split, writes=[config.data / "files"])
+    # A directory of its own, so that nobody else behind a fence can put another socket in its place.
+    internal = [str(MANAGE), "internal_servers"]
+    yield _child(
+        config, "internal", "app", internal, split=split, writes=[config.internal_socket.parent], hides_all=True
+    )
     yield _child(config, "stdio", "gateway", _stdio(config), split=split, writes=None, hides_all=True)
 
 

@@ -6,6 +6,7 @@ from celery import shared_task
 
 from registry.context.embedding.provider import embedder
 from registry.context.filling import fill, has_vectors
+from registry.context.services.gaps import expire_gaps
 from registry.context.working import waiting_imports, work_on
 
 _SECONDS: Final = 20
@@ -28,6 +29,12 @@ def resume_imports() -> None:
     for import_id in waiting_imports():
         run_import.delay(import_id)
     embed_chunks.delay()
+
+
+@shared_task(name="registry.expire_gaps")
+def forget_old_gaps() -> None:
+    """Erases what agents asked in vain, and nobody has asked again for a long time."""
+    expire_gaps()
 
 
 @shared_task(name="registry.embed_chunks")

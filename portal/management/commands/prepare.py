@@ -15,6 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from blueprints.services.shipping import publish_shipped
 from portal.keys import first_note_path, write_atomically
+from registry.providing import provide_all
 from tenants.principals import SYSTEM
 from tenants.queries import tenants
 from tenants.rules import Role, Tier
@@ -42,6 +43,7 @@ class Command(BaseCommand):
         make_room_for_vectors()
         collect_static()
         first_start(empty=options["empty"])
+        provide_all()
 
 
 def migrate() -> None:
