@@ -53,7 +53,10 @@ class SealedCredential:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """An active server and where it answers. `origin` is empty for a stdio server, which has no address."""
+    """An active server and where it answers. `origin` is empty for a stdio server, which has no address.
+
+    A wrapped one is an HTTP API: it does not speak MCP, and `path` is where those of its operations begin.
+    """
 
     id: int
     uid: str
@@ -69,11 +72,15 @@ class Server:
     credentials: tuple[SealedCredential, ...] = ()
     command: tuple[str, ...] = ()
     active: bool = True
+    wrapped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """An approved tool. `shown` is its approved definition as JSON, without its name."""
+    """An approved tool. `shown` is its approved definition as JSON, without its name.
+
+    `request` is the approved plan of its request as JSON, empty unless its server is a wrapped API.
+    """
 
     uid: str
     name: str
@@ -82,6 +89,7 @@ class Tool:
     server: Server
     facts: ToolFacts
     shown: bytes = field(repr=False)
+    request: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +232,8 @@ def _servers(cursor: psycopg.Cursor[Any]) -> dict[int, Server]:
         if address is not None:
             held = tuple(sealed.get(id_, ()))
             start = tuple(command) if transport == "stdio" else ()
-            found[id_] = Server(id_, uid, slug, name, owner, protocol, *address, held, start, active)
+            wrapped = transport == "openapi"
+            found[id_] = Server(id_, uid, slug, name, owner, protocol, *address, held, start, active, wrapped)
     return found
 
 
@@ -240,7 +249,8 @@ def _address(transport: str, url: str, uid: str) -> tuple[str, str, int, str, bo
 
 
 _TOOLS: Final = """
-    SELECT uid::text, server_id, name, exposed_name, (definition - 'name')::text, pin, effect, sensitivity, groups
+    SELECT uid::text, server_id, name, exposed_name, (definition - 'name')::text, pin, effect, sensitivity, groups,
+           request::text
     FROM gateway_tools
 """
 
@@ -249,10 +259,10 @@ def _tools(connection: psycopg.Connection[Any], servers: Mapping[int, Server]) -
     shared: dict[tuple[str, ...], frozenset[str]] = {}  # thousands of tools are in the same few groups
     with connection.cursor(name="gateway_tools") as cursor:
         cursor.itersize = _ROWS_AT_ONCE
-        for uid, server_id, name, exposed, shown, pin, effect, sensitivity, groups in cursor.execute(_TOOLS):
+        for uid, server_id, name, exposed, shown, pin, effect, sensitivity, groups, request in cursor.execute(_TOOLS):
             server = servers.get(server_id)
             if server is None:
                 continue
             held = shared.setdefault(tuple(groups), frozenset(groups))
             facts = ToolFacts(uid, server.owner, effect, sensitivity, held)
-            yield Tool(uid, name, exposed, pin, server, facts, shown.encode())
+            yield Tool(uid, name, exposed, pin, server, facts, shown.encode(), (request or "").encode())
