@@ -11,10 +11,10 @@ from django.db import transaction
 from audit.services import record
 from kernel import clock
 from kernel.errors import Conflict, Invalid, NotFound
-from registry import rules, verbs
+from registry import verbs
 from registry.addresses import AddressPolicy
-from registry.models import ApiDocument, Server, Tool
-from registry.openapi.apis import Api, read_api, take_operations
+from registry.models import ApiDocument, Server
+from registry.openapi.apis import Api, read_api, still_there, take_operations
 from registry.openapi.operations import Operation
 from registry.openapi.reading import read_document
 from registry.services import register_server
@@ -39,18 +39,12 @@ class Choice:
         """Returns the chosen operations. Raises `Invalid` when there are too many, or none."""
         return take_operations(api, keys=self.keys, tags=self.tags, paths=self.paths)
 
+    def or_present(self, kept: ApiDocument, api: Api) -> "Choice":
+        """Returns this choice, or when it says nothing the present one as far as the document still has it."""
+        return Choice(keys=still_there(api, kept.chosen)) if self == ALL else self
+
 
 ALL: Final = Choice()
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What taking some operations would do to a server's tools: names, and the changed ones with both definitions."""
-
-    added: tuple[str, ...]
-    changed: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any]], ...]
-    gone: tuple[str, ...]
-    same: tuple[str, ...]
 
 
 @transaction.atomic
@@ -126,9 +120,16 @@ def discard_document(*, actor: Principal, server: Server, expected_version: int 
 
 @transaction.atomic
 def take_document(
-    *, actor: Principal, server: Server, choice: Choice, proposed: bool = False, expected_version: int | None = None
+    *,
+    actor: Principal,
+    server: Server,
+    choice: Choice = ALL,
+    document: str | bytes | None = None,
+    proposed: bool = False,
+    expected_version: int | None = None,
 ) -> ApiDocument:
-    """Returns the documents of an API after the chosen operations of the present (or proposed) one became its tools.
+    """Returns the documents of an API after the chosen operations became its tools: of the given document, of the
+    proposed one, or of the one it has. Without a choice it is the present one, as far as it is still there.
 
     A tool whose definition or plan is another one now leaves every surface in this very transaction and waits.
     """
@@ -137,32 +138,10 @@ def take_document(
     check_version(kept, expected_version)
     if proposed and not kept.proposed:
         raise Conflict("There is no proposed document.")
-    tree = read_document(kept.proposed if proposed else kept.text)
-    _take(actor, server, kept, tree, choice.of(read_api(tree)))
+    tree = read_document(document if document is not None else kept.proposed if proposed else kept.text)
+    api = read_api(tree)
+    _take(actor, server, kept, tree, choice.or_present(kept, api).of(api))
     return kept
-
-
-def preview(*, server: Server, operations: Sequence[Operation]) -> Preview:
-    """Returns what taking these operations would do, compared with what the server's tools are now. Writes nothing."""
-    present = {tool.name: tool.seen for tool in Tool.objects.filter(server=server, seen__isnull=False)}
-    coming = {op.name: rules.pinned_definition(op.definition or {}) for op in operations}
-    changed = [
-        (name, before, after)
-        for name, after in sorted(coming.items())
-        if (before := present.get(name)) is not None and rules.pin_of(before) != rules.pin_of(after)
-    ]
-    differing = {name for name, _, _ in changed}
-    return Preview(
-        added=tuple(sorted(coming.keys() - present.keys())),
-        changed=tuple(changed),
-        gone=tuple(sorted(present.keys() - coming.keys())),
-        same=tuple(sorted((coming.keys() & present.keys()) - differing)),
-    )
-
-
-def read_kept(text: str) -> Api:
-    """Returns what a kept document describes."""
-    return read_api(read_document(text))
 
 
 def _first_address(api: Api) -> str:

@@ -80,11 +80,7 @@ def _path(pattern: Pattern, plan: Plan, arguments: Mapping[str, Any]) -> str:
     for name, piece in zip(pattern.names, pattern.pieces[1:], strict=True):
         part = parts[name]
         filled += [_segment(part, arguments.get(part.argument)), piece]
-    path = "".join(filled)
-    # Two values side by side may be dots together, though neither is one alone.
-    if any(unquote(segment) in {".", ".."} for segment in path.split("/")):
-        raise Unfit("the arguments of the path make a . or .. segment")
-    return path
+    return "".join(filled)
 
 
 def _segment(part: Part, value: Any) -> str:
@@ -97,7 +93,10 @@ def _segment(part: Part, value: Any) -> str:
 
 
 def _check_segment(part: Part, text: str) -> None:
-    """Some servers decode a path before they look for its slashes, and some decode it twice."""
+    """Some servers decode a path before they look for its slashes, and some decode it twice.
+
+    A value is never empty and never only a dot or two, so neither is the segment that it is a part of.
+    """
     for _ in range(3):
         if "/" in text or "\\" in text or text in {".", ".."} or _CONTROL.search(text):
             raise Unfit(

@@ -92,6 +92,12 @@ def take_operations(
     )
 
 
+def still_there(api: Api, keys: Iterable[str]) -> tuple[str, ...]:
+    """Returns those of the keys that the document has and that can be tools."""
+    usable = {operation.key for operation in api.usable}
+    return tuple(key for key in keys if key in usable)
+
+
 def _is_below(path: str, starts: tuple[str, ...]) -> bool:
     return any(path == start or path.startswith(start.rstrip("/") + "/") for start in starts)
 

@@ -13,6 +13,7 @@ from registry.openapi.parameters import Taken, take_body, take_parameters
 from registry.openapi.plans import METHODS, Plan, Unplanned, check_plan
 from registry.openapi.references import References
 from registry.openapi.shaping import Shaper
+from tenants.rules import Effect
 
 MAX_OPERATIONS: Final = 2_000
 MAX_NAME: Final = 64
@@ -21,7 +22,7 @@ MAX_TAGS: Final = 10
 _ALL_PARTS: Final = 400_000
 _VERBS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _ORDER: Final = {method: index for index, method in enumerate(METHODS)}
-_NOT_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_NOT_NAME: Final = re.compile(r"[^A-Za-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Operation:
     definition: Mapping[str, Any] | None = None
     left_out: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def claimed(self) -> Effect:
+        """Returns the effect that its method claims: a proposal to the approver."""
+        return rules.claimed_effect(_hints(self.method))
 
 
 def read_operations(document: Mapping[str, Any], secret: frozenset[str]) -> tuple[Operation, ...]:

@@ -2,20 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
-from registry.openapi.apis import Api as Described
-from registry.openapi.apis import read_api
-from registry.openapi.reading import read_document
 from tests.gateway.servers import reply, serve_asgi
-
-APIS = Path(__file__).parent.parent / "apis"
-
-
-def described(name: str) -> Described:
-    """Returns what one of the documents among the tests describes."""
-    return read_api(read_document((APIS / name).read_bytes()))
 
 
 @dataclass

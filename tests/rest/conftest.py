@@ -26,10 +26,12 @@ from registry.models import Server, Tool, ToolGroup
 from registry.services import create_group, register_server, set_credential
 from registry.surfaces import Shown, approve_tool, take_in_probe
 from registry.tasks import probe_server
+from registry.wrapping import wrap_api
 from tenants.models import Agent, Delegation, Tenant
 from tenants.principals import SYSTEM, Principal
 from tenants.rules import Effect, Sensitivity
 from tests.actors import Cast, make_cast, make_delegation
+from tests.apis.documents import ORDERS
 
 ROOT = "/api/v1/"
 UPSTREAM = "127.0.0.1:9"
@@ -47,6 +49,7 @@ class Things:
     group: ToolGroup
     delegation: Delegation
     key: ApiKey
+    api: Server | None = None
 
 
 @dataclass
@@ -102,12 +105,32 @@ def make_things(cast: Cast, team: Tenant, agent: Agent, worker: Principal) -> Th
     return Things(team, agent, server, tool, group, delegation, api_key)
 
 
+def make_api(things: Things) -> Server:
+    return wrap_api(
+        actor=SYSTEM,
+        owner=things.team,
+        slug=f"{things.team.slug}-orders",
+        name=f"{things.team.name} orders",
+        url=f"http://{UPSTREAM}/api",
+        document=ORDERS,
+        addresses=AddressPolicy((UPSTREAM,)),
+    )
+
+
 @pytest.fixture(scope="module")
-def made(module_rows) -> tuple[World, dict[str, SimpleCookie]]:
+def wraps() -> bool:
+    """Says whether each team also has a wrapped API; a module that wants one says so."""
+    return False
+
+
+@pytest.fixture(scope="module")
+def made(module_rows, wraps) -> tuple[World, dict[str, SimpleCookie]]:
     """Returns the world of one module, and the cookies of everybody in it."""
     cast = make_cast()
     own = make_things(cast, cast.team, cast.agent, cast.member)
     other = make_things(cast, cast.rival, cast.rival_agent, cast.outsider)
+    if wraps:
+        own.api, other.api = make_api(own), make_api(other)
     cookies = {"nobody": SimpleCookie()}
     for name, principal in cast.principals().items():
         client = Client()
