@@ -91,7 +91,7 @@ async def _reach(parts: Parts, server: Server) -> None:
             verb=b"OPTIONS",
         )
     except UpstreamError as error:
-        raise Unavailable(error.message, code=f"upstream_{error.error_code}") from None
+        raise Unavailable(error.message, code="upstream_unreachable") from None
 
 
 def _read_look(body: bytes, headers: Mapping[bytes, bytes], depth: int) -> bytes:

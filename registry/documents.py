@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from kernel.errors import NotFound
@@ -32,8 +33,13 @@ def document_of(principal: Principal, server: Server) -> ApiDocument:
     return kept
 
 
+@lru_cache(maxsize=8)
 def described(text: str | bytes) -> Api:
-    """Returns what a document describes. Raises `Invalid` with what is wrong with it."""
+    """Returns what a document describes. Raises `Invalid` with what is wrong with it.
+
+    A large one takes a second or two to read, and people look at the same one again and again. Nobody changes what is
+    returned.
+    """
     return read_api(read_document(text))
 
 

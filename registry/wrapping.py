@@ -24,8 +24,6 @@ from tenants.models import Tenant
 from tenants.principals import Principal
 from tenants.versions import check_version, lock
 
-ACT: Final = "wrap HTTP APIs"
-
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -66,7 +64,7 @@ def wrap_api(
     The chosen operations are new tools that wait for approval. With `later`, a document that has too many to take all
     of them is kept without any tool, for somebody to choose from.
     """
-    authority.require_contributor(actor, owner, ACT)
+    authority.require_contributor(actor, owner, "wrap HTTP APIs")
     tree = read_document(document)
     api = read_api(tree)
     server = register_server(
@@ -90,7 +88,7 @@ def propose_document(
     *, actor: Principal, server: Server, document: str | bytes, expected_version: int | None = None
 ) -> ApiDocument:
     """Returns the documents of an API with another one beside the present one. No tool changes before it is taken."""
-    authority.require_contributor(actor, server.owner, ACT)
+    authority.require_contributor(actor, server.owner, "change documents of HTTP APIs")
     tree = read_document(document)
     read_api(tree)
     kept = _locked(server)
@@ -106,7 +104,7 @@ def propose_document(
 @transaction.atomic
 def discard_document(*, actor: Principal, server: Server, expected_version: int | None = None) -> ApiDocument:
     """Returns the documents of an API without the proposed one."""
-    authority.require_contributor(actor, server.owner, ACT)
+    authority.require_contributor(actor, server.owner, "change documents of HTTP APIs")
     kept = _locked(server)
     check_version(kept, expected_version)
     if not kept.proposed:
@@ -133,7 +131,7 @@ def take_document(
 
     A tool whose definition or plan is another one now leaves every surface in this very transaction and waits.
     """
-    authority.require_contributor(actor, server.owner, ACT)
+    authority.require_contributor(actor, server.owner, "change documents of HTTP APIs")
     kept = _locked(server)
     check_version(kept, expected_version)
     if proposed and not kept.proposed:

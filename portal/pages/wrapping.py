@@ -116,7 +116,7 @@ def propose(request: HttpRequest, slug: str) -> HttpResponse:
     """Puts another document beside the present one, to be looked at."""
     principal = principal_of(request)
     server = registry.server_by_slug(principal, slug)
-    authority.require_contributor(principal, server.owner, wrapping.ACT)
+    authority.require_contributor(principal, server.owner, "change documents of HTTP APIs")
     form = DocumentField(request.POST, request.FILES)
 
     def act(data: dict[str, Any]) -> ApiDocument:
@@ -144,7 +144,7 @@ def preview(request: HttpRequest, slug: str) -> HttpResponse:
     """Shows what a choice of operations would do, before anything is done."""
     principal = principal_of(request)
     server = registry.server_by_slug(principal, slug)
-    authority.require_contributor(principal, server.owner, wrapping.ACT)
+    authority.require_contributor(principal, server.owner, "change documents of HTTP APIs")
     kept = documents.document_of(principal, server)
     crumbs = trails.plain((server.name, reverse("server", args=[slug])), ("Operations", ""))
     context: dict[str, object] = {
@@ -159,7 +159,7 @@ def preview(request: HttpRequest, slug: str) -> HttpResponse:
         form = forms.Form(data={})
         form.add_error(None, error.message)
         return show(request, "pages/server/preview.html", context, form=form)
-    context |= {"chosen": chosen, "found": documents.preview(principal, server, chosen)}
+    context |= {"taking": chosen, "found": documents.preview(principal, server, chosen)}
     return show(request, "pages/server/preview.html", context)
 
 
@@ -192,7 +192,7 @@ def operations_tab(request: HttpRequest, principal: Principal, server: Server) -
         "kept": kept,
         "api": api,
         "form": DocumentField(),
-        "rows": [(op, op.key in ticked, op.key in kept.chosen) for op in shown],
+        "rows": [(op, op.key in ticked) for op in shown],
         "carried": sorted(ticked - {op.key for op in shown}),
         "hidden": len(fitting) - len(shown),
         "tags": sorted({name for op in api.operations for name in op.tags}),

@@ -132,7 +132,7 @@ class _Reader:
         self, operation: Operation, item: Mapping[str, Any], facts: Mapping[str, Any]
     ) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         if operation.method not in METHODS:
-            raise LeftOut(f"a {operation.method} request has no answer that an agent could read")
+            raise LeftOut(f"a {operation.method} request has no answer for an agent")
         if facts.get("servers") or item.get("servers"):
             raise LeftOut("it names a server of its own, and only the address of this API is called")
         if self._left <= 0:

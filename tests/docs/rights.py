@@ -18,6 +18,7 @@ SERVICES: Final = (
     "tenants/identity",
     "registry/services.py",
     "registry/surfaces.py",
+    "registry/wrapping.py",
     "blueprints/services",
 )
 COLUMNS: Final = (Role.REVIEWER, Role.MEMBER, Role.TEAM_LEAD, Role.DOMAIN_STEWARD, Role.PLATFORM_ADMIN)

@@ -107,7 +107,7 @@ def test_every_usable_operation_can_be_listed_kept_and_planned():
         (post({"allOf": [{"properties": {f"p{n}": {} for n in range(2_001)}}]}), "more than 2,000 parts"),
         (only(document({"/a": {"get": "x"}})), "not an object"),
         (only(document({"/a": {"get": {"parameters": [3]}}})), "a parameter is not an object"),
-        (only(document({"/a": {"trace": {}}})), "no answer that an agent could read"),
+        (only(document({"/a": {"trace": {}}})), "no answer for an agent"),
         (
             only(document({"/a": {"get": {"parameters": [{"$ref": "#/paths/~1a/get/parameters/0"}]}}})),
             "round in a circle",
