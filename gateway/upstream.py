@@ -151,8 +151,7 @@ class Upstream:
             verb=request.verb,
             path=request.path,
         )
-        kind, result = read_result(reply, opened)
-        return Answer(kind, result)
+        return Answer(*read_result(reply, opened))
 
     async def _call_legacy(self, route: Route, arguments: bytes, opened: Opened, party: str, sent_id: bytes) -> Answer:
         server = route.tool.server

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from gateway.credentials import Opened
 from gateway.egress import Reply
-from gateway.rewrite import read_json
+from gateway.rewrite import read_json, write_json
 from gateway.wire import Refusal
 
 MAX_ERROR_TEXT: Final = 4_000
@@ -18,19 +18,28 @@ _PHRASES: Final = {int(status): status.phrase for status in HTTPStatus}
 _CHARSETS: Final = {b"": "utf-8", b"utf-8": "utf-8", b"utf8": "utf-8", b"us-ascii": "ascii", b"iso-8859-1": "latin-1"}
 
 
-def read_result(reply: Reply, opened: Opened) -> tuple[str, dict[str, Any]]:
-    """Returns how the call ended for the record, and the result: what the API said, or which status it refused with."""
+def read_result(reply: Reply, opened: Opened) -> tuple[str, dict[str, Any], bytes]:
+    """Returns how the call ended for the record, and the result with its JSON: what the API said, or how it refused."""
     if not 200 <= reply.status < 300:
-        return "tool_error", _refused(reply, opened)
+        return _written("tool_error", _refused(reply, opened))
     kind, charset = _kind(reply)
     if not reply.body:
-        return "ok", _told(f"{_status(reply.status)}, without a body.")
+        return _written("ok", _told(f"{_status(reply.status)}, without a body."))
     if _is_json(kind):
-        parsed = _parsed(reply.body)
-        if parsed is not None:
-            return "ok", {**_told(reply.body.decode()), "structuredContent": parsed}
+        try:
+            value, exact = read_json(reply.body, depth=MAX_DEPTH)
+        except Refusal:
+            pass  # it calls itself JSON and is not, as we read it: then it is text
+        else:
+            # Structured content has to be an object.
+            structured = value if isinstance(value, dict) else {"result": value}
+            return _written("ok", {**_told(reply.body.decode()), "structuredContent": structured}, exact=exact)
     text = _as_text(reply.body, kind, charset)
-    return "ok", _told(_binary(reply, kind) if text is None else text)
+    return _written("ok", _told(_binary(reply, kind) if text is None else text))
+
+
+def _written(kind: str, result: dict[str, Any], *, exact: bool = False) -> tuple[str, dict[str, Any], bytes]:
+    return kind, result, write_json(result, exact=exact)
 
 
 def _refused(reply: Reply, opened: Opened) -> dict[str, Any]:
@@ -64,15 +73,6 @@ def _kind(reply: Reply) -> tuple[bytes, bytes]:
 
 def _is_json(kind: bytes) -> bool:
     return kind == b"application/json" or kind.endswith(b"+json")
-
-
-def _parsed(body: bytes) -> dict[str, Any] | None:
-    """Returns the JSON as an object, which structured content has to be; None for what is not JSON as we read it."""
-    try:
-        value, _ = read_json(body, depth=MAX_DEPTH)
-    except Refusal:
-        return None
-    return value if isinstance(value, dict) else {"result": value}
 
 
 def _as_text(body: bytes, kind: bytes, charset: bytes) -> str | None:

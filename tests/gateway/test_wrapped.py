@@ -252,6 +252,20 @@ def test_an_answer_beyond_the_limits_is_a_failure_with_its_record(agent, api, ev
     assert len(api.asked) == 1, "nothing is sent twice"
 
 
+def test_without_a_log_nothing_reaches_the_api(agent, api, admin, events):
+    order = {"body": {"customer": "c", "lines": [{"sku": "a", "count": 1}]}}
+    function = "FUNCTION audit_append(jsonb)"
+    admin.execute(f"REVOKE EXECUTE ON {function} FROM hanse_gateway")
+    try:
+        got = agent.call("createOrder", order)
+        assert (got.status, got.error["data"]["code"]) == (503, "audit_unavailable")
+        assert api.asked == []
+        assert events() == []
+    finally:
+        admin.execute(f"GRANT EXECUTE ON {function} TO hanse_gateway")
+    wait_until(lambda: agent.call("createOrder", order).status == 200, "the gateway does not recover")
+
+
 def test_a_slow_answer_ends_at_the_deadline(agent, api, events):
     held = asyncio.Event()
 

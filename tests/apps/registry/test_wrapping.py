@@ -14,7 +14,7 @@ from registry import documents
 from registry.addresses import AddressPolicy
 from registry.models import ApiDocument, Credential, Server, Tool, ToolGroup
 from registry.services import activate_server, change_server, register_server, set_credential
-from registry.surfaces import Shown, approve_tool, take_in_probe
+from registry.surfaces import Shown, approve_tool, reject_tool, take_in_probe
 from registry.wrapping import Choice, discard_document, propose_document, take_document, wrap_api
 from tenants.rules import Effect, Sensitivity
 from tests.actors import make_cast
@@ -153,6 +153,40 @@ def test_a_change_of_the_document_is_a_changed_surface(cast, api, before, after,
     assert changed_fields(tool.definition, tool.seen) == fields
     take_document(actor=cast.member, server=api, document=ORDERS, choice=Choice(keys=["GET /orders/{orderId}"]))
     assert states(api)["getOrder"] == "approved"
+
+
+def test_an_approval_holds_for_what_was_seen_and_not_for_the_next_document(cast, api):
+    seen = Tool.objects.get(server=api, name="getOrder")
+    take_document(actor=cast.member, server=api, document=ORDERS.replace("Read one order", "Read it"))
+    with pytest.raises(Conflict, match="another definition"):
+        approve_tool(
+            actor=cast.lead,
+            tool=seen,
+            seen_pin=seen.seen_pin,
+            effect=Effect.READ,
+            sensitivity=Sensitivity.INTERNAL,
+        )
+
+
+def test_the_second_of_two_who_read_the_same_changes_nothing(cast, api):
+    read = ApiDocument.objects.get(server=api).version
+    take_document(actor=cast.member, server=api, choice=Choice(keys=["GET /orders"]), expected_version=read)
+    for act, given in (
+        (take_document, {"choice": Choice(keys=["POST /orders"])}),
+        (propose_document, {"document": ORDERS}),
+        (discard_document, {}),
+    ):
+        with pytest.raises(PreconditionFailed):
+            act(actor=cast.lead, server=api, expected_version=read, **given)
+    assert ApiDocument.objects.get(server=api).chosen == ["GET /orders"]
+
+
+def test_what_a_person_rejected_stays_rejected_whatever_the_document_says(cast, api):
+    tool = Tool.objects.get(server=api, name="login")
+    reject_tool(actor=cast.lead, tool=tool, reason="No agent signs in.")
+    take_document(actor=cast.member, server=api, choice=Choice(keys=["GET /orders"]))
+    take_document(actor=cast.member, server=api, choice=Choice(keys=["POST /login"]))
+    assert states(api)["login"] == "rejected"
 
 
 def test_what_is_no_longer_chosen_leaves_every_surface(cast, api):

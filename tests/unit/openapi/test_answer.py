@@ -21,7 +21,9 @@ HELD = Opened(((b"x-key", Secret(KEY)),), patterns_for([KEY]))
 
 def read(status=200, body=b"", kind=b"application/json", opened=NOTHING):
     headers = [(b"content-type", kind)] if kind else []
-    return read_result(Reply(status, headers, body), opened)
+    said, result, raw = read_result(Reply(status, headers, body), opened)
+    assert json.loads(raw) == result
+    return said, result
 
 
 def text_of(result):
