@@ -45,6 +45,7 @@ from gateway.wire import (
     render_error,
     result_reply,
 )
+from gateway.wrapped.request import Request, Unfit, build_request
 from kernel.errors import DomainError, Unauthenticated, Unavailable
 from kernel.ids import new_uid_text
 from registry.schemas import Unusable
@@ -90,6 +91,8 @@ class Passage:
     arguments: bytes
     receive: Receive
     began: float
+    request: Request | None = None
+    """Set by the check of the arguments, for a call of a wrapped API."""
 
 
 class Gone(Exception):
@@ -283,14 +286,20 @@ async def deny_unknown(parts: Parts, passage: Passage, name: str) -> None:
 
 async def check_arguments(parts: Parts, passage: Passage, route: Route) -> str:
     """Step 4, the last of it: returns what is wrong with the arguments, recorded as refused; "" when nothing is."""
+    arguments = passage.call.params.get("arguments") or {}
     try:
-        fault = parts.shapes.find(route.tool).fault(passage.call.params.get("arguments") or {})
+        fault = parts.shapes.find(route.tool).fault(arguments)
     except Unusable:
         await deny(parts, passage, route, ("arguments.schema_unusable",))
         raise Unavailable(
             "The tool's approved input schema cannot be used, so its arguments cannot be checked.",
             code="schema_unusable",
         ) from None
+    if not fault and route.pattern is not None:
+        try:
+            passage.request = build_request(route.pattern, arguments, exact=passage.call.exact)
+        except Unfit as error:
+            fault = str(error)
     if fault:
         await deny(parts, passage, route, ("arguments.invalid",))
     return fault or ""
@@ -323,6 +332,8 @@ async def forward(
     modern = passage.call.era is Era.MODERN
     watch = _Watch(passage.receive, parts.limits.disconnect_watch_after) if modern else None
     try:
+        if passage.request is not None:
+            return await parts.upstream.send(route, passage.uid, passage.request, opened)
         grant = passage.surface.caller.grant
         party = f"{grant.person} {grant.agent}"
         return await parts.upstream.call(

@@ -20,6 +20,8 @@ from gateway.snapshot import Server
 from gateway.surface import Route
 from gateway.vouching import Vouch
 from gateway.wire import UPSTREAM, Era, Limits
+from gateway.wrapped.answer import read_result
+from gateway.wrapped.request import Request
 
 _META: Final = orjson.dumps(
     {
@@ -132,6 +134,29 @@ class Upstream:
             same=route.headers,
         )
         return _read_answer(reply.status, reply.header(b"content-type"), reply.body, sent_id)
+
+    async def send(self, route: Route, call: str, request: Request, opened: Opened) -> Answer:
+        """Returns what an operation of a wrapped API answered. Raises `UpstreamError` when there was no HTTP answer."""
+        server = route.tool.server
+        injected = [(name, value.reveal()) for name, value in opened.headers]
+        taken = {name for name, _ in injected}
+        trace = call.replace("-", "")
+        reply = await self.egress.post(
+            self.target(server),
+            # Where the credential stands, no argument stands beside it.
+            [
+                (b"traceparent", f"00-{trace}-{trace[16:]}-01".encode()),
+                *((name, value) for name, value in request.headers if name not in taken),
+                *injected,
+            ],
+            request.body,
+            timeout=self.limits.deadline,
+            max_bytes=self.limits.upstream_bytes,
+            partition=server.uid,
+            verb=request.verb,
+            path=request.path,
+        )
+        return Answer(*read_result(reply, opened))
 
     async def _call_legacy(self, route: Route, arguments: bytes, opened: Opened, party: str, sent_id: bytes) -> Answer:
         server = route.tool.server

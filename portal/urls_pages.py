@@ -29,6 +29,7 @@ from portal.pages import (
     teams,
     tools,
     versions,
+    wrapping,
 )
 
 BLUEPRINT: Final = r"^blueprints/(?P<namespace>platform|(?:domain|team)\.[-a-z0-9]{1,48})/(?P<name>[-a-z0-9]{1,48})"
@@ -42,6 +43,7 @@ urlpatterns = [
     path("me/keys/<uuid:uid>/revoke/", api_keys.revoke, name="key_revoke"),
     path("catalog/", catalog.catalog, name="catalog"),
     path("catalog/register/", servers.register, name="server_new"),
+    path("catalog/wrap/", wrapping.wrap, name="server_wrap"),
     path("tools/<str:uid>/approve/", tools.approve, name="tool_approve"),
     path("tools/<str:uid>/reject/", tools.reject, name="tool_reject"),
     path("tools/<str:uid>/classify/", tools.classify, name="tool_classify"),
@@ -53,6 +55,10 @@ urlpatterns = [
     path("servers/<slug:slug>/probe/", servers.probe_now, name="server_probe"),
     path("servers/<slug:slug>/credential/set/", servers.set_credential, name="credential_set"),
     path("servers/<slug:slug>/credential/remove/", servers.remove_credential, name="credential_remove"),
+    path("servers/<slug:slug>/document/propose/", wrapping.propose, name="document_propose"),
+    path("servers/<slug:slug>/document/discard/", wrapping.discard, name="document_discard"),
+    path("servers/<slug:slug>/operations/preview/", wrapping.preview, name="operations_preview"),
+    path("servers/<slug:slug>/operations/take/", wrapping.take, name="operations_take"),
     path("servers/<slug:slug>/<slug:tab>/", servers.detail, name="server_tab"),
     path("blueprints/", blueprints.blueprints, name="blueprints"),
     path("blueprints/propose/", versions.create, name="blueprint_new"),

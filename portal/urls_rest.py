@@ -27,6 +27,7 @@ from portal.rest.resources.servers import CredentialResource, ServerResource
 from portal.rest.resources.tenants import MemberResource, TenantResource
 from portal.rest.resources.tools import ToolResource
 from portal.rest.resources.versions import VersionResource
+from portal.rest.resources.wrapping import ApiResource, DocumentResource
 
 LIST: Final = {"get": "list"}
 LIST_AND_CREATE: Final = {"get": "list", "post": "create"}
@@ -79,6 +80,9 @@ urlpatterns = [
     *_acts("servers/<slug:slug>", ServerResource, "probe", "activate", "quarantine", "retire"),
     *_acts("servers/<slug:slug>", ServerResource, "tools", "probes", "changes", "callers", "contract", method="get"),
     _at("servers/<slug:slug>/credential", CredentialResource, {**READ, "put": "update", "delete": "destroy"}),
+    _at("apis", ApiResource, {"post": "create"}),
+    _at("servers/<slug:slug>/document", DocumentResource, {**READ, "put": "update"}),
+    _at("servers/<slug:slug>/document/preview", DocumentResource, {"post": "preview"}),
     _at("tools", ToolResource, LIST),
     _at("tools/<uuid:uid>", ToolResource, READ),
     *_acts("tools/<uuid:uid>", ToolResource, "approve", "reject", "classify"),

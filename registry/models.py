@@ -36,7 +36,8 @@ __all__ = [
 
 
 class Server(models.Model):
-    """An MCP server: an internal application, owned by its team (or a domain, or the platform)."""
+    """An MCP server, or an HTTP API that is wrapped as one: an internal application, owned by a team, a domain or the
+    platform."""
 
     class Transport(models.TextChoices):
         """How the gateway talks to it."""
@@ -44,6 +45,7 @@ class Server(models.Model):
         HTTP = "http", "Streamable HTTP"
         STDIO = "stdio", "stdio"
         INTERNAL = "hanse", "Internal"
+        OPENAPI = "openapi", "HTTP API"
 
     class Status(models.TextChoices):
         """Only an active server's tools are served."""
@@ -58,7 +60,7 @@ class Server(models.Model):
     slug = models.SlugField(max_length=48, unique=True)
     name = models.CharField(max_length=120)
     summary = models.CharField(max_length=400, blank=True)
-    transport = models.CharField(max_length=5, choices=Transport.choices)
+    transport = models.CharField(max_length=7, choices=Transport.choices)
     url = models.CharField(max_length=500, blank=True)
     command = ArrayField(models.CharField(max_length=500), default=list, blank=True)
     status = models.CharField(max_length=11, choices=Status.choices, default=Status.DRAFT)
@@ -78,7 +80,7 @@ class Server(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(slug__regex=rf"^{ids.SLUG_PATTERN}$"), name="server_slug_shape"),
             models.CheckConstraint(
-                condition=Q(transport="http", command=[]) & ~Q(url="")
+                condition=Q(transport__in=["http", "openapi"], command=[]) & ~Q(url="")
                 | Q(transport="stdio", url="") & ~Q(command=[])
                 | Q(transport="hanse", command=[], url__startswith="hanse:"),
                 name="server_one_transport",
@@ -97,6 +99,11 @@ class Server(models.Model):
     def is_merged(self) -> bool:
         """Whether this internal server answers for all tiers at once: `hanse:<name>`, not `hanse:<name>/<tenant>`."""
         return self.transport == self.Transport.INTERNAL and "/" not in self.url
+
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether it is an HTTP API: its tools come from a document, not from what it shows."""
+        return self.transport == self.Transport.OPENAPI
 
 
 class Tool(models.Model):
@@ -221,3 +228,28 @@ class Probe(models.Model):
             models.Index(fields=["owner", "id"], name="probe_by_owner"),
         ]
         ordering = ["-at"]
+
+
+class ApiDocument(models.Model):
+    """The OpenAPI document of a wrapped API as JSON, which of its operations are tools, and the next one.
+
+    A proposed document is looked at beside the present one, and is nothing else until somebody takes it.
+    """
+
+    server = models.OneToOneField(Server, on_delete=models.CASCADE, related_name="document")
+    owner = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    text = models.TextField()
+    digest = models.CharField(max_length=64)
+    chosen = ArrayField(models.CharField(max_length=600), default=list, blank=True)
+    taken_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
+    taken_at = models.DateTimeField(default=clock.now)
+    proposed = models.TextField(blank=True)
+    proposed_digest = models.CharField(max_length=64, blank=True)
+    proposed_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    proposed_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=1)
+
+    objects: ClassVar[models.Manager[ApiDocument]] = OwnedQuerySet["ApiDocument"].as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "id"], name="api_document_by_owner")]

@@ -10,8 +10,11 @@ from kernel.canonical import canonical_json, digest
 from registry.schemas import Unusable, compile_schema
 from tenants.rules import Effect
 
-PINNED_FIELDS: Final = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
+SHOWN_FIELDS: Final = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
 """All of a definition that an agent's model reads. Icons and `_meta` are not shown to it."""
+
+PINNED_FIELDS: Final = (*SHOWN_FIELDS, "request")
+"""What an approver pins: that, and for an operation of a wrapped HTTP API the plan of its request."""
 
 MAX_TOOLS: Final = 1_000
 MAX_DEFINITION_BYTES: Final = 64 * 1024
@@ -35,6 +38,11 @@ _SUSPICIOUS: Final = (
 def pinned_definition(tool: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the part of a tool that the pin covers, without absent fields."""
     return {field: tool[field] for field in PINNED_FIELDS if tool.get(field) is not None}
+
+
+def shown_definition(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the part that an MCP server says of its own tool. A plan of a request is ours, so none is taken from it."""
+    return {field: tool[field] for field in SHOWN_FIELDS if tool.get(field) is not None}
 
 
 def pin_of(definition: Mapping[str, Any]) -> str:

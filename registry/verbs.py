@@ -11,6 +11,9 @@ SERVER_QUARANTINED: Final = "registry.server.quarantined"
 SERVER_RETIRED: Final = "registry.server.retired"
 SERVER_PROBED: Final = "registry.server.probed"
 SERVER_PROVIDED: Final = "registry.server.provided"
+DOCUMENT_PROPOSED: Final = "registry.document.proposed"
+DOCUMENT_TAKEN: Final = "registry.document.taken"
+DOCUMENT_DISCARDED: Final = "registry.document.discarded"
 TOOL_APPROVED: Final = "registry.tool.approved"
 TOOL_REJECTED: Final = "registry.tool.rejected"
 TOOL_CLASSIFIED: Final = "registry.tool.classified"
@@ -41,6 +44,9 @@ LABELS: Final = {
     SERVER_RETIRED: "Retired a server",
     SERVER_PROBED: "Found a server's tools changed",
     SERVER_PROVIDED: "Provided an internal server",
+    DOCUMENT_PROPOSED: "Proposed an API's next document",
+    DOCUMENT_TAKEN: "Made an API's operations tools",
+    DOCUMENT_DISCARDED: "Discarded an API's proposed document",
     TOOL_APPROVED: "Approved a tool",
     TOOL_REJECTED: "Rejected a tool",
     TOOL_CLASSIFIED: "Classified a tool",

@@ -18,7 +18,8 @@ from kernel.secrets import Secret
 from portal import keyring
 from portal.pages import trails
 from portal.pages.screens import principal_of, screen, show, submit
-from registry import callers, services
+from portal.pages.wrapping import operations_tab
+from registry import callers, documents, services
 from registry import queries as registry
 from registry.addresses import AddressPolicy
 from registry.contract import errors_of
@@ -29,9 +30,10 @@ from tenants import queries as tenants
 from tenants.principals import Principal
 from tenants.rules import Effect, Sensitivity
 
-TABS = ("tools", "callers", "probes", "changes", "credential")
+TABS = ("tools", "operations", "callers", "probes", "changes", "credential")
 NAMES = {
     "tools": "Tools",
+    "operations": "Operations",
     "callers": "Who can call",
     "probes": "Probes",
     "changes": "Changes",
@@ -272,7 +274,7 @@ def _render(
         "section": "catalog",
         "server": server,
         "tab": tab,
-        "tabs": [_tab(server, name, tab, counts) for name in TABS if name != "credential" or server.url],
+        "tabs": [_tab(server, name, tab, counts) for name in TABS if _has(server, name)],
         "counts": counts,
         "calls": _calls(principal, server),
         "keeps": authority.keeps(principal, server.owner),
@@ -284,6 +286,10 @@ def _render(
     }
     status = 422 if form is not None else 200
     return render(request, "pages/server/page.html", context | ({"form": form} if form else {}), status=status)
+
+
+def _has(server: Server, tab: str) -> bool:
+    return {"credential": bool(server.url), "operations": server.is_wrapped}.get(tab, True)
 
 
 def _calls(principal: Principal, server: Server) -> list[int]:
@@ -336,11 +342,16 @@ def _changes(request: HttpRequest, principal: Principal, server: Server) -> dict
 
 
 def _credential(request: HttpRequest, principal: Principal, server: Server) -> dict[str, object]:
-    return {"credential": registry.credential_of(principal, server), "form": CredentialForm()}
+    proposals = documents.proposals_of(principal, server) if server.is_wrapped else ()
+    usable = [found for found in proposals if found.kind]
+    initial = {"kind": usable[0].kind, "header": usable[0].header} if usable else None
+    credential = registry.credential_of(principal, server)
+    return {"credential": credential, "form": CredentialForm(initial=initial), "proposals": proposals}
 
 
 _CONTENTS = {
     "tools": _tools,
+    "operations": operations_tab,
     "callers": _callers,
     "probes": _probes,
     "changes": _changes,

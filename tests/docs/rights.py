@@ -20,6 +20,7 @@ SERVICES: Final = (
     "registry/services.py",
     "registry/surfaces.py",
     "registry/context/services",
+    "registry/wrapping.py",
     "blueprints/services",
 )
 COLUMNS: Final = (Role.REVIEWER, Role.MEMBER, Role.TEAM_LEAD, Role.DOMAIN_STEWARD, Role.PLATFORM_ADMIN)

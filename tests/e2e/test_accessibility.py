@@ -13,6 +13,8 @@ SCREENS = {
     "catalog": "/catalog/",
     "nothing-found": "/catalog/?q=zeppelin",
     "server-new": "/catalog/register/",
+    "server-wrap": "/catalog/wrap/",
+    "server-operations": "/servers/orders/operations/",
     "server": "/servers/accounts/",
     "server-callers": "/servers/accounts/callers/",
     "server-probes": "/servers/accounts/probes/",
@@ -193,4 +195,11 @@ def test_what_opens_over_a_page(visit):
     page = visitor.open("/teams/ledger/harness/")
     for row in page.locator("details.tool > summary").all():
         row.click()
+    assert not look_at(page)
+
+
+def test_what_taking_operations_would_do(visit):
+    page = start(visit, "lead").open("/servers/orders/operations/")
+    page.get_by_role("button", name="Look at what changes").click()
+    page.get_by_role("button", name="Take 6 operations").wait_for()
     assert not look_at(page)

@@ -21,10 +21,12 @@ from registry.addresses import AddressPolicy
 from registry.git.fetching import Sources
 from registry.models import Server, Tool
 from registry.surfaces import Shown, take_in_probe
+from registry.wrapping import propose_document, wrap_api
 from tenants.identity.delegation import revoke_delegation
 from tenants.models import Delegation, Onboarding, Tenant
 from tenants.rules import Effect, Sensitivity
 from tests.actors import Cast, make_cast, make_delegation
+from tests.apis.documents import ORDERS
 from tests.apps.blueprints.classified import classification
 from tests.apps.blueprints.estate import as_text, document_of, next_of, node, prompt, publish, set_turns
 
@@ -120,6 +122,17 @@ def make_estate() -> Cast:
     for team in (cast.team, cast.rival):
         Onboarding.objects.create(name=team.name, owner=team, begun_by=cast.admin.person)
     return cast
+
+
+def make_api(cast: Cast) -> Server:
+    """Returns a wrapped API with another document beside its own: operations changed, gone and new."""
+    url = "http://127.0.0.1:9/api"
+    server = wrap_api(
+        actor=cast.lead, owner=cast.team, slug="orders", name="Orders", url=url, document=ORDERS, addresses=HOST
+    )
+    after = ORDERS.replace("Read one order", "Read one order with its lines").replace("/login", "/sessions")
+    propose_document(actor=cast.lead, server=server, document=after)
+    return server
 
 
 def make_library(cast: Cast) -> None:

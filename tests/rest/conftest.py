@@ -35,10 +35,12 @@ from registry.models import Server, Tool, ToolGroup
 from registry.services import create_group, register_server, set_credential
 from registry.surfaces import Shown, approve_tool, take_in_probe
 from registry.tasks import probe_server
+from registry.wrapping import wrap_api
 from tenants.models import Agent, Delegation, Onboarding, Tenant
 from tenants.principals import SYSTEM, Principal
 from tenants.rules import Effect, Sensitivity
 from tests.actors import Cast, make_cast, make_delegation
+from tests.apis.documents import ORDERS
 from tests.apps.blueprints import estate
 from tests.apps.blueprints.classified import classification
 
@@ -67,6 +69,7 @@ class Things:
     fork: Fork
     request: ChangeRequest
     onboarding: Onboarding
+    api: Server | None = None
 
 
 @dataclass
@@ -152,12 +155,32 @@ def make_workflow(team: Tenant, worker: Principal) -> tuple[Blueprint, Version, 
     return Blueprint.objects.get(pk=head.blueprint_id), proposed, fork, request
 
 
+def make_api(things: Things) -> Server:
+    return wrap_api(
+        actor=SYSTEM,
+        owner=things.team,
+        slug=f"{things.team.slug}-orders",
+        name=f"{things.team.name} orders",
+        url=f"http://{UPSTREAM}/api",
+        document=ORDERS,
+        addresses=AddressPolicy((UPSTREAM,)),
+    )
+
+
 @pytest.fixture(scope="module")
-def made(module_rows) -> tuple[World, dict[str, SimpleCookie]]:
+def wraps() -> bool:
+    """Says whether each team also has a wrapped API; a module that wants one says so."""
+    return False
+
+
+@pytest.fixture(scope="module")
+def made(module_rows, wraps) -> tuple[World, dict[str, SimpleCookie]]:
     """Returns the world of one module, and the cookies of everybody in it."""
     cast = make_cast()
     own = make_things(cast, cast.team, cast.agent, cast.member)
     other = make_things(cast, cast.rival, cast.rival_agent, cast.outsider)
+    if wraps:
+        own.api, other.api = make_api(own), make_api(other)
     cookies = {"nobody": SimpleCookie()}
     for name, principal in cast.principals().items():
         client = Client()

@@ -13,6 +13,7 @@ import pytest
 from django.urls import URLPattern, get_resolver
 
 from kernel import clock
+from tests.apis.documents import ORDERS
 from tests.apps.blueprints import estate
 from tests.rest.conftest import Things, World
 
@@ -64,6 +65,20 @@ def agent_body(things: Things, world: World) -> dict[str, Any]:
 
 def server_body(things: Things, world: World) -> dict[str, Any]:
     return {"owner": things.team.slug, "slug": "new-api", "name": "New", "url": "http://127.0.0.1:9/mcp"}
+
+
+def api_body(things: Things, world: World) -> dict[str, Any]:
+    return {
+        "owner": things.team.slug,
+        "slug": "new-orders",
+        "name": "New",
+        "url": "http://127.0.0.1:9/api",
+        "document": ORDERS,
+    }
+
+
+def document_tag(things: Things) -> dict[str, str]:
+    return {"If_Match": f'"{things.api.document.version}.x"'}
 
 
 def group_body(things: Things, world: World) -> dict[str, Any]:
@@ -281,6 +296,15 @@ RULES: dict[str, Case] = {
         "204 403 204 403 403 404 404 401", "204 404 404 404 404 204 404 401",
         slug_of("server"), headers=credential_tag),
 
+    "POST apis": Case(
+        "201 403 201 201 403 422 422 401", "201 422 422 422 422 201 422 401", body=api_body),
+    "GET servers/<slug:slug>/document": Case(HOME_SEES, ABROAD_SEES, slug_of("api")),
+    "PUT servers/<slug:slug>/document": Case(
+        "200 403 200 200 403 404 404 401", "200 404 404 404 404 200 404 401",
+        slug_of("api"), says(document=ORDERS, tags=["orders"]), document_tag),
+    "POST servers/<slug:slug>/document/preview": Case(
+        HOME_SEES, ABROAD_SEES, slug_of("api"), says(operations=["GET /orders"])),
+
     "GET tools": Case(ALL_SEE, ALL_SEE),
     "GET tools/<uuid:uid>": Case(HOME_SEES, ABROAD_SEES, uid_of("tool")),
     "POST tools/<uuid:uid>/approve": Case(
@@ -429,6 +453,11 @@ def filled(route: str, names: dict[str, str]) -> str:
             path = path.replace(f"<{kind}:{name}>", value)
     assert "<" not in path, route
     return path
+
+
+@pytest.fixture(scope="module")
+def wraps():
+    return True
 
 
 def test_every_route_has_a_rule_and_every_rule_a_route():
