@@ -1,5 +1,7 @@
 """What the screens show in tests: the standing cast, a server in every state that matters, delegations and a log."""
 
+from uuid import UUID
+
 from django.db import connection
 
 from audit import records
@@ -64,6 +66,9 @@ def make_accounts(cast: Cast) -> Server:
     return server
 
 
+ONBOARDINGS = [UUID("01890000-0000-7000-8000-00000000000a"), UUID("01890000-0000-7000-8000-00000000000b")]
+
+
 def make_estate() -> Cast:
     """Returns the cast with servers at home and abroad, delegations and recorded calls."""
     cast = make_cast()
@@ -77,8 +82,8 @@ def make_estate() -> Cast:
     revoke_delegation(actor=cast.member, delegation=ended, reason="done")
     record_calls(cast, live)
     make_library(cast)
-    for team in (cast.team, cast.rival):
-        Onboarding.objects.create(name=team.name, owner=team, begun_by=cast.admin.person)
+    for number, team in enumerate((cast.team, cast.rival)):
+        Onboarding.objects.create(uid=ONBOARDINGS[number], name=team.name, owner=team, begun_by=cast.admin.person)
     return cast
 
 
