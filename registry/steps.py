@@ -48,10 +48,10 @@ class ServerMeans:
 
 
 def server_of(actor: Principal, row: Onboarding) -> Server | None:
-    """Returns the server that this step is about: the one named, else the team's first that is not retired."""
+    """Returns the server that this step is about: the one named, or the team's first while none is named."""
     mine = queries.servers(actor).filter(owner=row.owner).exclude(status="retired")
     named = _slug(onboarding.held(row, "server").values)
-    return (mine.filter(slug=named).first() if named else None) or mine.order_by("pk").first()
+    return mine.filter(slug=named).first() if named else mine.order_by("pk").first()
 
 
 def tools_to_decide(actor: Principal, server: Server) -> list[Tool]:

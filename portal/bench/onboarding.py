@@ -53,13 +53,13 @@ def _walk(base: str, upstream: str, password: str, name: str) -> tuple[float, in
     lead.interactions += 1
     lead.press("Take them in", agents=f"{name} helper, builder")
     key = {"credential_kind": "header", "header": "X-Internal-Key", "credential": _KEY}
-    lead.press("Go on", name=f"{name} ledger", url=upstream, **key)
+    lead.press("Register and look at it", name=f"{name} ledger", url=upstream, **key)
     while "Tools to approve" not in lead.text:
         if time.monotonic() - began > _PATIENCE:
             raise RuntimeError(f"the server was not looked at: {lead.url}")
         time.sleep(0.2)
         lead.open(lead.url)
-    lead.press("Go on")
+    lead.press("Approve and activate")
     lead.press("Make the call")
     lead.send("/call/make/")
     if "First governed call after" not in lead.text:

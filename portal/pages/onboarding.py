@@ -307,6 +307,7 @@ def _render(
         "link": request.build_absolute_uri(reverse("onboarding", args=[place.row.uid])),
         "trail": _trail(place),
         "signs_in_by": settings.HANSE.oidc,
+        "next_step": _following(place, here),
         **(_plan(place) if asked is not None else {}),
         **_extras(request, place),
         **extra,
@@ -314,6 +315,13 @@ def _render(
     is_refused = (form is not None and form.errors) or (hand_form is not None and hand_form.errors)
     template = "step" if is_partial(request) else "page"
     return render(request, f"pages/onboarding/{template}.html", context, status=422 if is_refused else 200)
+
+
+def _following(place: Place, here: Progress) -> dict[str, str] | None:
+    """Where one goes on when a step is done."""
+    key = _next(place.actor, place.row) if here.state.word == "done" else here.key
+    url = reverse("onboarding_step", args=[place.row.uid, key])
+    return None if key == here.key else {"url": url, "title": onboarding.PLACES[key]}
 
 
 def _is_open(place: Place, here: Progress) -> bool:
@@ -334,7 +342,7 @@ def _extras(request: HttpRequest, place: Place) -> dict[str, Any]:
     if place.key == "server":
         server = server_steps.server_of(place.actor, place.row)
         if server is None:
-            return {}
+            return {"button": "Register and look at it"}
         table = onboarding.held(place.row, "server").values.get("tools") or {}
         return {
             "server": server,
@@ -344,6 +352,7 @@ def _extras(request: HttpRequest, place: Place) -> dict[str, Any]:
             "effects": server_steps.EFFECTS,
             "sensitivities": server_steps.SENSITIVITIES,
             "is_probed": server.probe_ok is not None,
+            "button": "Approve and activate" if server.probe_ok else "Look at it again",
         }
     if place.key == "call":
         return {"is_fresh": request.session.pop(FRESH, "") == str(place.row.uid), **_records(place)}

@@ -77,7 +77,18 @@ BLUEPRINTS = {
     "fork-propose": "/forks/ledger/our-ticket/propose/",
     "reviews": "/blueprints/reviews/",
 }
+ONBOARDING = {
+    "onboardings": "/onboarding/",
+    "onboarding-team": "/onboarding/01890000-0000-7000-8000-00000000000a/tenant/",
+    "onboarding-people": "/onboarding/01890000-0000-7000-8000-00000000000a/people/",
+    "onboarding-documents": "/onboarding/01890000-0000-7000-8000-00000000000a/documents/",
+    "onboarding-libraries": "/onboarding/01890000-0000-7000-8000-00000000000a/libraries/",
+    "onboarding-server": "/onboarding/01890000-0000-7000-8000-00000000000a/server/",
+    "onboarding-call": "/onboarding/01890000-0000-7000-8000-00000000000a/call/",
+    "adoption": "/teams/ledger/adoption/",
+}
 ADMIN = {
+    "onboarding-begin": "/onboarding/",
     "home-admin": "/",
     "tenant-new": "/tenants/new/",
     "team-admin": "/teams/ledger/",
@@ -144,6 +155,10 @@ def test_screens(visit):
 
 def test_screens_of_blueprints(visit):
     assert not faults_of(start(visit, "lead"), BLUEPRINTS)
+
+
+def test_screens_of_onboarding(visit):
+    assert not faults_of(start(visit, "lead"), ONBOARDING)
 
 
 def test_screens_of_others(visit):

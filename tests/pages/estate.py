@@ -1,5 +1,7 @@
 """What the screens show in tests: the standing cast, a server in every state that matters, delegations and a log."""
 
+from uuid import UUID
+
 from django.db import connection
 
 from audit import records
@@ -104,6 +106,9 @@ def make_repositories(cast: Cast) -> None:
     assert proven.pattern == "dark-factory"
 
 
+ONBOARDINGS = [UUID("01890000-0000-7000-8000-00000000000a"), UUID("01890000-0000-7000-8000-00000000000b")]
+
+
 def make_estate() -> Cast:
     """Returns the cast with servers and repositories at home and abroad, delegations and recorded calls."""
     cast = make_cast()
@@ -119,8 +124,8 @@ def make_estate() -> Cast:
     revoke_delegation(actor=cast.member, delegation=ended, reason="done")
     record_calls(cast, live)
     make_library(cast)
-    for team in (cast.team, cast.rival):
-        Onboarding.objects.create(name=team.name, owner=team, begun_by=cast.admin.person)
+    for number, team in enumerate((cast.team, cast.rival)):
+        Onboarding.objects.create(uid=ONBOARDINGS[number], name=team.name, owner=team, begun_by=cast.admin.person)
     return cast
 
 
