@@ -17,6 +17,7 @@ FIGURES = {
     "audit": ["durable and sequenced", "verification of the whole log"],
     "start": ["second `up` to ready", "gateway worker, memory (RSS)"],
     "pages": ["queries of a list, at most", "p95 of a list, at most"],
+    "catalog-blueprints": ["queries of a list, at most", "publishing, forks measured", "publishing, all of it"],
 }
 
 
