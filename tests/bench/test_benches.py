@@ -20,6 +20,7 @@ FIGURES = {
     "context": ["Markdown documents read", "hybrid, a team's reach, p95"],
     "onboarding": ["start to first governed call, machine time", "interactions of both people"],
     "pages": ["queries of a list, at most", "p95 of a list, at most"],
+    "catalog-blueprints": ["queries of a list, at most", "publishing, forks measured", "publishing, all of it"],
 }
 
 
