@@ -172,7 +172,7 @@ def take(request: HttpRequest, slug: str) -> HttpResponse:
     kept = wrapping.take_document(
         actor=principal,
         server=server,
-        choice=Choice(keys=request.POST.getlist("take")),
+        choice=_choice(request.POST),
         proposed=request.POST.get("proposed") == "1",
         expected_version=int(version[:9]) if version.isdecimal() else None,
     )
@@ -210,5 +210,9 @@ def _fits(operation: Operation, words: str, tag: str) -> bool:
 
 
 def _choice(data: QueryDict) -> Choice:
-    starts = [line.strip() for line in data.get("paths", "").split() if line.strip()]
-    return Choice(keys=data.getlist("take"), tags=[tag for tag in data.getlist("tags") if tag], paths=starts)
+    tags = [tag for tag in data.getlist("tags") if tag]
+    choice = Choice(keys=data.getlist("take"), tags=tags, paths=data.get("paths", "").split())
+    if not (choice.keys or choice.tags or choice.paths):
+        # Elsewhere no choice means all that there is; who has unticked everything means the opposite.
+        raise Invalid("Tick at least one operation, or give a tag or a path. To serve none, quarantine the server.")
+    return choice

@@ -124,6 +124,15 @@ def test_the_next_document_is_looked_at_and_then_taken(browse, api):
     assert Tool.objects.get(server=api, name="listOrders").state == "missing"
 
 
+@pytest.mark.parametrize("act", ["operations_preview", "operations_take"])
+def test_nothing_ticked_is_not_everything(browse, api, act):
+    before = ApiDocument.objects.get(server=api).chosen
+    response = browse("member").post(reverse(act, args=["orders"]), {"tags": "", "paths": " "})
+    assert response.status_code == 422
+    assert "Tick at least one operation" in response.content.decode()
+    assert ApiDocument.objects.get(server=api).chosen == before
+
+
 def test_a_proposal_that_is_wrong_leaves_the_one_before(browse, api):
     client = browse("member")
     before = ApiDocument.objects.get(server=api).proposed_digest
