@@ -17,8 +17,10 @@ from kernel import clock
 from portal.bench import machine
 from portal.bench.figures import Figure, Report
 from portal.bench.installation import connect, installed, server_version
+from portal.config import Config
 from registry.context import queries
-from registry.context.embedding.provider import embedder
+from registry.context.embedding.minilm import DIMENSIONS
+from registry.context.embedding.provider import as_text, embedder
 from registry.context.entries import Entry
 from registry.context.filling import AT_ONCE, fill, fill_all
 from registry.context.keeping import count_words
@@ -57,7 +59,7 @@ def measure(*, quick: bool = False) -> Report:
             *_reading(owners[0], documents, chance, words),
             *_embedding(AT_ONCE if quick else AT_ONCE * 8),
             *_leaking(asked, chance, words),
-            *_searching(owners, chunks, questions, chance, words),
+            *_searching(config, owners, chunks, questions, chance, words),
         ]
         described = machine.describe(config.data, postgresql=server_version(config))
     notes = [
@@ -143,10 +145,12 @@ def _embedding(chunks: int) -> Iterator[Figure]:
 
 
 def _searching(
-    owners: Sequence[Tenant], chunks: int, questions: int, chance: random.Random, words: Sequence[str]
+    config: Config, owners: Sequence[Tenant], chunks: int, questions: int, chance: random.Random, words: Sequence[str]
 ) -> Iterator[Figure]:
     chosen = embedder()
+    connect(config, "owner")
     _fill_up(owners, chunks, chance, words, chosen.name if chosen else "")
+    connect(config, "app")
     platform, domain, *teams = owners
     reach = [frozenset({platform.pk, domain.pk, team.pk}) for team in teams]
     cases: dict[str, tuple[Sequence[frozenset[int]], queries.Mode, float | None]] = {
@@ -173,33 +177,35 @@ def _asked(question: queries.Question) -> queries.Answer:
 
 def _fill_up(owners: Sequence[Tenant], chunks: int, chance: random.Random, words: Sequence[str], model: str) -> None:
     """Puts chunks straight into the table, because embedding so many takes hours: words by Zipf's law, vectors by chance."""
-    with tenant_scope(ALL), connection.cursor() as cursor:
-        sources = {}
-        for owner in owners:
-            source = add_source(actor=SYSTEM, owner=owner, slug="many", name="Many")
-            cursor.execute(_DOCUMENTS, {"source": source.pk, "owner": owner.pk, "n": chunks // len(owners) // 20 + 1})
-            sources[owner.pk] = source.pk
-        each = chunks // len(owners) + 1
-        for owner in owners:
-            texts = [" ".join(chance.choices(words, weights=_WEIGHTS, k=chance.randint(60, 170))) for _n in range(each)]
-            cursor.execute(_CHUNKS, {"source": sources[owner.pk], "owner": owner.pk, "texts": texts, "model": model})
+    vectors = [as_text([chance.gauss(0, 0.05) for _place in range(DIMENSIONS)]) for _n in range(500)]
+    each = chunks // len(owners) + 1
+    with connection.cursor() as cursor:
+        cursor.execute("DROP INDEX chunk_words")
     for owner in owners:
-        with tenant_scope(ALL):
+        texts = [" ".join(chance.choices(words, weights=_WEIGHTS, k=chance.randint(60, 170))) for _n in range(each)]
+        with tenant_scope(ALL), connection.cursor() as cursor:
+            source = add_source(actor=SYSTEM, owner=owner, slug="many", name="Many")
+            values: dict[str, int | str] = {"source": source.pk, "owner": owner.pk, "model": model}
+            cursor.execute(_ADD_DOCUMENTS, {**values, "n": each // 20 + 1})
+            cursor.execute(_ADD_CHUNKS, {**values, "texts": texts, "vectors": vectors})
             count_words(owner.pk)
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE INDEX chunk_words ON registry_chunk USING gin (tsv) WITH (fastupdate = off)")
+        cursor.execute("ANALYZE registry_chunk, registry_document, registry_word")
 
 
-_DOCUMENTS: Final = """
+_ADD_DOCUMENTS: Final = """
 INSERT INTO registry_document (uid, source_id, owner_id, path, title, format, digest, reading, commit, language, sensitivity,
                                marks, chunk_count, withheld_count, changed_at, read_at)
 SELECT gen_random_uuid(), %(source)s, %(owner)s, 'many/' || n || '.md', 'Document ' || n, 'markdown', md5(%(owner)s || '-' || n), 1, '',
        'english', 1, '{}', 20, 0, now(), now() FROM generate_series(1, %(n)s) n
 """
-_CHUNKS: Final = """
+_ADD_CHUNKS: Final = """
 INSERT INTO registry_chunk (uid, document_id, source_id, owner_id, key, digest, ordinal, heading, text, line, page, words, language,
                             sensitivity, changed_at, withheld, marks, tsv, embedded_with, embedding)
 SELECT gen_random_uuid(), d.id, %(source)s, %(owner)s, md5('k' || n), md5('d' || n), n, ARRAY['Part ' || n], t.text, n, 0, 120, 'english',
        1, now(), false, '{}', context_tsv('english', 'Part', t.text, ''), %(model)s,
-       (SELECT array_agg(random() - 0.5 + n * 0) FROM generate_series(1, 384))::real[]::halfvec
+       (%(vectors)s::text[])[1 + n %% 500]::halfvec + (%(vectors)s::text[])[1 + (n * 7 + %(owner)s) %% 499]::halfvec
   FROM unnest(%(texts)s::text[]) WITH ORDINALITY t(text, n)
   JOIN registry_document d ON d.source_id = %(source)s AND d.path = 'many/' || ((n - 1) / 20 + 1) || '.md'
 """

@@ -117,7 +117,7 @@ BEGIN
   RETURN QUERY
     WITH found AS MATERIALIZED (
       SELECT c.id, c.document_id AS document, c.words, ARRAY(
-               SELECT ts_rank('{1.0, 1.0, 1.0, 1.0}', c.tsv, queries[i])::float8 FROM generate_subscripts(queries, 1) i
+               SELECT ts_rank('{0.9, 0.9, 0.95, 1.0}', c.tsv, queries[i])::float8 FROM generate_subscripts(queries, 1) i
              ) AS parts
         FROM registry_chunk c
        WHERE c.tsv @@ wanted AND c.owner_id = ANY(visible) AND NOT c.withheld AND c.sensitivity <= ceiling

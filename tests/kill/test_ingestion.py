@@ -9,7 +9,7 @@ import pytest
 
 from tests.kill.installation import ROOT, Installation, wait_for
 
-pytestmark = pytest.mark.kill
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
 
 DOCUMENTS = 60
 BEGIN = f"""
@@ -67,15 +67,17 @@ def test_killed_workers_lose_nothing_and_double_nothing(house):
         killed = 0
         while (before := ask(house, done)) < DOCUMENTS - 10:
             workers = [work(house), work(house)]
-            goal = before + chance.randint(1, 9)
-            wait_for(lambda goal=goal: ask(house, done) >= goal, "nothing is read")
+            goal = before + chance.randint(4, 14)
+            wait_for(lambda goal=goal: ask(house, done) >= goal, "nothing is read", 240)
             for worker in workers:
                 worker.kill()
                 worker.wait()
             killed += 1
         assert killed >= 3
         workers = [work(house)]
-        wait_for(lambda: ask(house, "SELECT count(*) FROM registry_import WHERE state = 'done'"), "it does not end")
+        wait_for(
+            lambda: ask(house, "SELECT count(*) FROM registry_import WHERE state = 'done'"), "it does not end", 240
+        )
     finally:
         for worker in workers:
             worker.kill()

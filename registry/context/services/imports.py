@@ -53,14 +53,16 @@ def begin_import(
 @transaction.atomic
 def pause_import(*, actor: Principal, row: Import, expected_version: int | None = None) -> Import:
     """Returns the import paused: what is being read now is not kept, and is read again once it is resumed."""
-    row = _opened(actor, row, "pause imports", expected_version)
+    authority.require_contributor(actor, row.owner, "pause imports")
+    row = _opened(row, expected_version)
     return _set_state(actor, row, Import.State.PAUSED, verbs.IMPORT_PAUSED)
 
 
 @transaction.atomic
 def resume_import(*, actor: Principal, row: Import, expected_version: int | None = None) -> Import:
     """Returns the import queued again."""
-    row = _opened(actor, row, "resume imports", expected_version)
+    authority.require_contributor(actor, row.owner, "resume imports")
+    row = _opened(row, expected_version)
     if row.state != Import.State.PAUSED:
         raise Conflict("The import is not paused.")
     return _set_state(actor, row, Import.State.QUEUED, verbs.IMPORT_RESUMED)
@@ -69,7 +71,8 @@ def resume_import(*, actor: Principal, row: Import, expected_version: int | None
 @transaction.atomic
 def cancel_import(*, actor: Principal, row: Import, expected_version: int | None = None) -> Import:
     """Returns the import cancelled. What it has read stays; what waited is dropped, with its bytes."""
-    row = _opened(actor, row, "cancel imports", expected_version)
+    authority.require_contributor(actor, row.owner, "cancel imports")
+    row = _opened(row, expected_version)
     waiting = ImportItem.objects.filter(of=row, state=ImportItem.State.WAITING)
     waiting.update(state=ImportItem.State.CANCELLED, content=None)
     row.ended_at = clock.now()
@@ -148,8 +151,7 @@ def _stage_removals(row: Import, source: Source, seen: set[str]) -> None:
     ImportItem.objects.bulk_create([ImportItem(path=path, **facts) for path in gone], batch_size=_AT_ONCE)
 
 
-def _opened(actor: Principal, row: Import, act: str, expected_version: int | None) -> Import:
-    authority.require_contributor(actor, row.owner, act)
+def _opened(row: Import, expected_version: int | None) -> Import:
     row = lock(row)
     check_version(row, expected_version)
     if row.state not in OPEN:
