@@ -47,10 +47,13 @@ def from_checkout(repository: Repo, since: str = "") -> Gathered:
 
     Only what is committed counts, so the files beside it need not be there; a bare repository does as well.
     """
-    head = repository.head()
-    commit = repository[head]
+    try:
+        head = repository.head()
+        commit = repository[head]
+    except KeyError:
+        raise Invalid("The repository has no commit yet, so there is nothing to read.") from None
     if not isinstance(commit, Commit):
-        raise Invalid("The repository has no commit.")
+        raise Invalid("What the repository has checked out is no commit.")
     before = _tree_of(repository, since)
     if before is None:
         return Gathered(_all(repository, commit), head.decode(), is_whole=True)

@@ -150,7 +150,7 @@ def _end(import_id: int, fence: int) -> None:
 
 
 def _close(row: Import) -> None:
-    """Ends the import. The source is at its commit only when every document was read."""
+    """Ends the import. The source is at its commit only when every document was read, so the next import looks again."""
     row.state, row.leased_until, row.ended_at = Import.State.DONE, None, clock.now()
     row.version = F("version") + 1
     row.save(update_fields=["state", "leased_until", "ended_at", "version"])
@@ -159,7 +159,8 @@ def _close(row: Import) -> None:
     done = row.items.filter(state=ImportItem.State.DONE).count()
     source = Source.objects.select_for_update().get(pk=row.source_id)
     source.read_at = row.ended_at
-    source.commit = row.commit or source.commit
+    if not failed:
+        source.commit = row.commit or source.commit
     source.save(update_fields=["read_at", "commit"])
     record(
         scope=row.owner_id,

@@ -53,7 +53,8 @@ END $$;
 
 # A word counts by its rarity among what the caller sees, never among what others have. ts_rank of one word is its
 # saturated frequency, so this is BM25 in kind: of the chunk, and of its document as far as that was found, added.
-# Chunks that have only common words are not looked at while rarer words find enough.
+# Chunks that have only common words are not looked at while rarer words find enough; of words that are all common, those
+# that have all of them are looked at first. How much is looked at is bounded, so that no question is slow.
 TEXT = """
 CREATE FUNCTION context_text(asked bigint[], languages text[], question text, required text[], excluded text[],
                              starts text[], sources bigint[], since timestamptz, ceiling integer, most integer)
@@ -61,13 +62,14 @@ RETURNS TABLE (chunk bigint, place bigint, score double precision)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
 DECLARE
-  enough CONSTANT integer := 2500;
+  enough CONSTANT integer := 1500;
   visible bigint[] := context_visible(asked);
   spoken text[];
   total double precision;
   queries tsquery[];
   weights double precision[];
   wanted tsquery;
+  narrowed tsquery;
   demanded tsquery;
   part tsquery;
   phrase text;
@@ -98,11 +100,12 @@ BEGIN
      GROUP BY word
   ), ranked AS (
     SELECT context_query(word) AS query, ln(1 + (greatest(total - n, 0) + 0.5) / (n + 0.5)) AS weight,
-           sum(own) OVER (ORDER BY n, word) - own < enough AS is_looked_for
+           sum(own) OVER (ORDER BY n, word) - own < enough AS is_looked_for, n
       FROM grouped ORDER BY n LIMIT 24
   )
-  SELECT array_agg(query), array_agg(weight), string_agg(query::text, ' | ') FILTER (WHERE is_looked_for)
-    INTO queries, weights, wanted FROM ranked;
+  SELECT array_agg(query), array_agg(weight), string_agg(query::text, ' | ') FILTER (WHERE is_looked_for),
+         CASE WHEN bool_and(n > enough) THEN string_agg(query::text, ' & ') END
+    INTO queries, weights, wanted, narrowed FROM ranked;
   FOREACH phrase IN ARRAY required LOOP
     SELECT string_agg('(' || q::text || ')', ' | ')::tsquery INTO part
       FROM (SELECT DISTINCT phraseto_tsquery(l::regconfig, phrase) AS q FROM unnest(spoken) l) p WHERE numnode(q) > 0;
@@ -114,14 +117,23 @@ BEGIN
     demanded := coalesce(demanded && !! part, !! part, demanded);
   END LOOP;
   wanted := coalesce(wanted && demanded, wanted, demanded);
+  narrowed := coalesce(narrowed && demanded, narrowed);
   RETURN QUERY
-    WITH found AS MATERIALIZED (
-      SELECT c.id, c.document_id AS document, c.words, ARRAY(
-               SELECT ts_rank('{0.9, 0.9, 0.95, 1.0}', c.tsv, queries[i])::float8 FROM generate_subscripts(queries, 1) i
+    WITH looked_at AS (
+      (SELECT c.id FROM registry_chunk c WHERE c.tsv @@ narrowed AND c.owner_id = ANY(visible) AND NOT c.withheld AND c.sensitivity <= ceiling
+         AND (since IS NULL OR c.changed_at >= since) AND (sources IS NULL OR c.source_id = ANY(sources)) LIMIT enough)
+      UNION
+      (SELECT c.id FROM registry_chunk c WHERE c.tsv @@ wanted AND c.owner_id = ANY(visible) AND NOT c.withheld AND c.sensitivity <= ceiling
+         AND (since IS NULL OR c.changed_at >= since) AND (sources IS NULL OR c.source_id = ANY(sources)) LIMIT enough)
+    ), unpacked AS MATERIALIZED (
+      -- A value of its own is unpacked once, a column's for each word.
+      SELECT c.id, c.document_id AS document, c.words, c.tsv || ''::tsvector AS tsv
+        FROM looked_at l JOIN registry_chunk c ON c.id = l.id
+    ), found AS MATERIALIZED (
+      SELECT u.id, u.document, u.words, ARRAY(
+               SELECT ts_rank('{0.9, 0.9, 0.95, 1.0}', u.tsv, queries[i])::float8 FROM generate_subscripts(queries, 1) i
              ) AS parts
-        FROM registry_chunk c
-       WHERE c.tsv @@ wanted AND c.owner_id = ANY(visible) AND NOT c.withheld AND c.sensitivity <= ceiling
-         AND (since IS NULL OR c.changed_at >= since) AND (sources IS NULL OR c.source_id = ANY(sources))
+        FROM unpacked u
     ), best AS MATERIALIZED (
       SELECT f.id, f.document, f.parts, coalesce((SELECT sum(p.part * weights[p.i]) FROM unnest(f.parts) WITH ORDINALITY p(part, i)), 0)
              / (0.7 + 0.3 * f.words / avg(f.words) OVER ()) AS own

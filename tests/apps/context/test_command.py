@@ -66,6 +66,9 @@ def test_what_cannot_be_done_says_so(cast, tmp_path):
     for words in [("ingest", tmp_path / "none", "--team", "ledger"), ("search", "x", "--team", "nobody")]:
         with pytest.raises(DomainError):
             run(*words)
+    porcelain.init(tmp_path)
+    with pytest.raises(DomainError, match="no commit yet"):
+        run("ingest", tmp_path, "--team", "ledger")
     (tmp_path / "set.json").write_text("[]")
     with pytest.raises(DomainError, match="must hold"):
         run("evaluate", tmp_path / "set.json")

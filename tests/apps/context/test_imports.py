@@ -60,6 +60,16 @@ def test_what_is_as_it_was_is_not_read_again(cast):
     assert len(before.items() & after.items()) == 2
 
 
+def test_a_source_is_at_a_commit_only_when_everything_of_it_was_read(cast):
+    place = source(cast.team)
+    read(place, {**GOOD, "bad.md": b"\x00\x01" * 99}, commit="a" * 40)
+    place.refresh_from_db()
+    assert place.commit == ""
+    read(place, {"bad.md": "# Good\n\nIt can be read now, in full.\n"}, commit="b" * 40)
+    place.refresh_from_db()
+    assert place.commit == "b" * 40
+
+
 def test_what_is_missing_from_a_whole_reading_is_gone_and_from_a_part_is_not(cast):
     place = source(cast.team)
     read(place, GOOD)
