@@ -437,9 +437,13 @@ async def _discover(_parts: Parts, call: Call, _surface: Surface, _receive: Rece
     return result_reply(_required_id(call), legacy.DISCOVERED) if call.era is Era.MODERN else _no_method(call)
 
 
-async def _list_tools(_parts: Parts, call: Call, surface: Surface, _receive: Receive) -> Reply:
+def _check_first_page(call: Call) -> None:
     if call.params.get("cursor") is not None:
         raise Refusal("The list has one page: there is no such cursor.", number=INVALID_PARAMS, code="cursor_unknown")
+
+
+async def _list_tools(_parts: Parts, call: Call, surface: Surface, _receive: Receive) -> Reply:
+    _check_first_page(call)
     return result_reply(_required_id(call), surface.listing(call.era))
 
 
@@ -448,6 +452,7 @@ async def _read_resource(parts: Parts, call: Call, surface: Surface, receive: Re
 
 
 async def _list_resources(_parts: Parts, call: Call, surface: Surface, _receive: Receive) -> Reply:
+    _check_first_page(call)
     return result_reply(_required_id(call), resources.listing(call, surface))
 
 

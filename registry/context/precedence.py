@@ -1,7 +1,8 @@
 """Which hits speak of the same thing, and whose word counts. Pure, and the same for the same hits.
 
 Two hits of different tiers conflict when they speak of the same thing and do not say the same:
-- the last step of their heading path (or their title) is the same, and they share a quarter of their words; or
+- they have a heading in common (the last step of the path, or one inside the passage; without any, the title), and
+  share a quarter of their words; or
 - they share six tenths of their words, whatever they are called: one was copied from the other and changed.
 
 The share is counted against the shorter of the two. What says exactly the same is no conflict. A team's word counts
@@ -20,6 +21,8 @@ SAME_WORDS: Final = 0.6
 _RANK: Final = {tier.value: rank for rank, tier in enumerate((Tier.TEAM, Tier.DOMAIN, Tier.PLATFORM))}
 _WORD: Final = re.compile(r"\w+")
 _SHORTEST: Final = 3
+_HEADING: Final = re.compile(r"[^\n]{1,80}(?<![.:;,!?])")
+"""A line that may be a heading inside a passage: short, and not the end of a sentence."""
 
 
 class Placed(Protocol):
@@ -59,6 +62,7 @@ class Conflict:
 def conflicts(hits: Sequence[Placed]) -> list[Conflict]:
     """Returns every conflict between hits of different tiers, in the order of the hits."""
     words = [_words(hit.text) for hit in hits]
+    named = [_names(hit) for hit in hits]
     said = [" ".join(_WORD.findall(hit.text.casefold())) for hit in hits]
     found = []
     for second in range(len(hits)):
@@ -66,9 +70,10 @@ def conflicts(hits: Sequence[Placed]) -> list[Conflict]:
             if _RANK[hits[first].tier] == _RANK[hits[second].tier] or said[first] == said[second]:
                 continue
             likeness = _share(words[first], words[second])
-            if why := _why(hits[first], hits[second], likeness):
-                winner, loser = sorted((first, second), key=lambda place: _RANK[hits[place].tier])
-                found.append(Conflict(winner, loser, _name(hits[winner]), round(likeness, 2), why))
+            winner, loser = sorted((first, second), key=lambda place: _RANK[hits[place].tier])
+            subject, why = _about(named[winner], named[loser], likeness)
+            if why:
+                found.append(Conflict(winner, loser, subject, round(likeness, 2), why))
     return found
 
 
@@ -90,14 +95,20 @@ def _before(place: int, overruling: dict[int, list[int]]) -> Iterator[int]:
     yield place
 
 
-def _why(first: Placed, second: Placed, likeness: float) -> str:
-    if likeness >= SAME_HEADING and _plain(_name(first)) == _plain(_name(second)):
-        return "the same heading"
-    return "nearly the same words" if likeness >= SAME_WORDS else ""
+def _about(winner: dict[str, str], loser: dict[str, str], likeness: float) -> tuple[str, str]:
+    """Returns what both speak of, by the winner's words, and why they are compared; no reason: they are not."""
+    shared = [name for plain, name in winner.items() if plain in loser]
+    if shared and likeness >= SAME_HEADING:
+        return shared[0], "the same heading"
+    return next(iter(winner.values()), ""), "nearly the same words" if likeness >= SAME_WORDS else ""
 
 
-def _name(hit: Placed) -> str:
-    return hit.heading[-1] if hit.heading else hit.title
+def _names(hit: Placed) -> dict[str, str]:
+    """Returns the headings of a passage by their plain form: a small section stands in one with what is before it."""
+    lines = [part.partition("\n") for part in hit.text.split("\n\n")]
+    inside = [first.rpartition(" / ")[2] for first, _, rest in lines if rest and _HEADING.fullmatch(first)]
+    names = [hit.heading[-1] if hit.heading else hit.title, *inside]
+    return {plain: name for name in names if (plain := _plain(name))}
 
 
 def _plain(name: str) -> str:

@@ -157,7 +157,7 @@ SEEN = {
     "servers?q=ledger-api": 1,
     "servers?tier=domain": 1,
     "servers?owner=rival": 0,
-    "tools?state=approved&effect=write": 1,
+    "tools?state=approved&effect=write": 3,
     "delegations?state=live&agent=builder-bot&person=member": 1,
     "delegations?state=revoked": 0,
     "agents?status=suspended": 0,

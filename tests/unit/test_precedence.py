@@ -71,6 +71,8 @@ def test_what_counts_as_the_same_thing():
     platform = Said("platform", "Deployments freeze on saturday", ("Rules", "Freeze windows"))
     (found,) = conflicts([platform, team])
     assert (found.winner, found.loser, found.why) == (1, 0, "the same heading")
+    inside = Said("team", "Ask Ines first.\n\nB / Freeze windows\nDeployments freeze from friday.", ("Handbook",))
+    assert [row.subject for row in conflicts([platform, inside])] == ["Freeze windows"]
     copied = Said("domain", "Rotate each signing key every quarter of the year", ("A",))
     changed = Said("team", "Rotate each signing key every month of the year", ("B",))
     assert [row.why for row in conflicts([copied, changed])] == ["nearly the same words"]

@@ -77,7 +77,7 @@ def forget_gap(*, actor: Principal, gap: Gap) -> None:
 @transaction.atomic
 def forget_gaps(*, actor: Principal, owner: Tenant) -> int:
     """Erases every question of a team. Returns how many there were."""
-    authority.require_keeper(actor, owner, "erase what agents asked")
+    authority.require_keeper(actor, owner, "erase everything that agents asked")
     count = Gap.objects.filter(owner=owner).delete()[0]
     record(scope=owner.pk, verb=verbs.GAPS_FORGOTTEN, person=actor.uid, object="gap:all", facts={"questions": count})
     return count
