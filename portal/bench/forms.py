@@ -71,8 +71,9 @@ class _Reader(HTMLParser):
         self._text += data
 
     def _take_input(self, given: dict[str, str]) -> None:
-        if given.get("type") not in {"checkbox", "radio"} or "checked" in given:
-            self.forms[-1].fields.append((given["name"], given.get("value", "on" if "type" in given else "")))
+        is_box = given.get("type") in {"checkbox", "radio"}
+        if not is_box or "checked" in given:
+            self.forms[-1].fields.append((given["name"], given.get("value", "on" if is_box else "")))
 
 
 class Visitor:
