@@ -47,14 +47,10 @@ def tools_offered(actor: Principal, row: Onboarding) -> list[Tool]:
 
 def chosen(actor: Principal, row: Onboarding, values: Values) -> tuple[Agent | None, Tool | None]:
     """Returns agent and tool as answered; what was not answered is the first that is offered."""
-    agents = list(tenants.agents(actor).filter(home=row.owner, status="active"))
-    tools = tools_offered(actor, row)
-    agent = next((one for one in agents if one.slug == values.get("agent")), None)
-    tool = next((one for one in tools if one.exposed_name == values.get("tool")), None)
-    return (
-        agent or (agents[0] if agents and not values.get("agent") else None),
-        tool or (tools[0] if tools and not values.get("tool") else None),
-    )
+    agents = {one.slug: one for one in tenants.agents(actor).filter(home=row.owner, status="active")}
+    tools = {one.exposed_name: one for one in tools_offered(actor, row)}
+    agent, tool = values.get("agent") or next(iter(agents), ""), values.get("tool") or next(iter(tools), "")
+    return agents.get(str(agent)), tools.get(str(tool))
 
 
 def arguments_of(values: Values) -> dict[str, Any] | None:
@@ -87,17 +83,21 @@ def make_call(actor: Principal, row: Onboarding) -> Called:
     delegation = delegation_for(actor, agent, tool) if agent and tool else None
     if tool is None or delegation is None:
         raise Conflict("There is no delegation for this call yet. Go on with the step above.")
+    called = _call_patiently(actor, delegation, tool, arguments_of(values) or {})
+    if called.ok and called.call is not None:
+        onboarding.note_first_call(actor=actor, onboarding=row, call=called.call)
+    return called
+
+
+def _call_patiently(actor: Principal, delegation: Delegation, tool: Tool, arguments: dict[str, Any]) -> Called:
     token = mint_token(
         actor=actor, delegation=delegation, issuer=keyring.token_issuer(), minutes=2, tools=[tool.exposed_name]
     )
-    arguments = arguments_of(values) or {}
     for _attempt in range(ATTEMPTS):
         called = call_tool(team=delegation.team.slug, token=token, tool=tool.exposed_name, arguments=arguments)
         if called.status != HTTPStatus.UNAUTHORIZED:
             break
         time.sleep(PAUSE)
-    if called.ok and called.call is not None:
-        onboarding.note_first_call(actor=actor, onboarding=row, call=called.call)
     return called
 
 

@@ -31,8 +31,10 @@ from portal.pages import (
     versions,
     wrapping,
 )
+from portal.rest import converters  # noqa: F401 - its import registers the converters
 
-BLUEPRINT: Final = r"^blueprints/(?P<namespace>platform|(?:domain|team)\.[-a-z0-9]{1,48})/(?P<name>[-a-z0-9]{1,48})"
+BLUEPRINT: Final = "blueprints/<namespace:namespace>/<slug:name>"
+VERSION: Final = f"{BLUEPRINT}/versions/<semver:semver>"
 FORK: Final = "forks/<slug:team>/<slug:name>"
 
 urlpatterns = [
@@ -70,18 +72,14 @@ urlpatterns = [
         reviews.decide,
         name="request_decide",
     ),
-    re_path(rf"{BLUEPRINT}/$", blueprints.blueprint, name="blueprint"),
-    re_path(rf"{BLUEPRINT}/fork/$", blueprints.fork, name="blueprint_fork"),
-    re_path(rf"{BLUEPRINT}/propose/$", versions.propose, name="version_new"),
-    re_path(rf"{BLUEPRINT}/deprecate/$", blueprints.deprecate, name="blueprint_deprecate"),
-    re_path(rf"{BLUEPRINT}/restore/$", blueprints.restore, name="blueprint_restore"),
-    re_path(rf"{BLUEPRINT}/versions/(?P<semver>[-.0-9a-z]{{5,64}})/$", versions.version, name="version"),
-    re_path(
-        rf"{BLUEPRINT}/versions/(?P<semver>[-.0-9a-z]{{5,64}})/(?P<act>publish|reject|withdraw)/$",
-        versions.decide,
-        name="version_decide",
-    ),
-    re_path(rf"{BLUEPRINT}/(?P<tab>[a-z]+)/$", blueprints.blueprint, name="blueprint_tab"),
+    path(f"{BLUEPRINT}/", blueprints.blueprint, name="blueprint"),
+    path(f"{BLUEPRINT}/fork/", blueprints.fork, name="blueprint_fork"),
+    path(f"{BLUEPRINT}/propose/", versions.propose, name="version_new"),
+    path(f"{BLUEPRINT}/deprecate/", blueprints.deprecate, name="blueprint_deprecate"),
+    path(f"{BLUEPRINT}/restore/", blueprints.restore, name="blueprint_restore"),
+    path(f"{VERSION}/", versions.version, name="version"),
+    path(f"{VERSION}/<slug:act>/", versions.decide, name="version_decide"),
+    path(f"{BLUEPRINT}/<slug:tab>/", blueprints.blueprint, name="blueprint_tab"),
     path("forks/", forks.forks, name="forks"),
     path(f"{FORK}/", forks.fork, name="fork"),
     path(f"{FORK}/edit/", forks.edit, name="fork_edit"),

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from django.db import transaction
+from django.db.models import QuerySet
 
 from kernel.errors import Invalid
 from registry import queries, services
@@ -49,9 +50,15 @@ class ServerMeans:
 
 def server_of(actor: Principal, row: Onboarding) -> Server | None:
     """Returns the server that this step is about: the one named, or the team's first while none is named."""
-    mine = queries.servers(actor).filter(owner=row.owner).exclude(status="retired")
+    mine = _brought(actor, row)
     named = _slug(onboarding.held(row, "server").values)
     return mine.filter(slug=named).first() if named else mine.order_by("pk").first()
+
+
+def _brought(actor: Principal, row: Onboarding) -> QuerySet[Server]:
+    """The servers that the team has brought: its context server came with it."""
+    rows = queries.servers(actor).filter(owner=row.owner)
+    return rows.exclude(status="retired").exclude(transport=Server.Transport.INTERNAL)
 
 
 def tools_to_decide(actor: Principal, server: Server) -> list[Tool]:
@@ -79,7 +86,7 @@ def _fields(actor: Principal, row: Onboarding) -> list[Field]:
 
 
 def _state(actor: Principal, row: Onboarding) -> State:
-    mine = list(queries.with_tool_counts(queries.servers(actor).filter(owner=row.owner).exclude(status="retired")))
+    mine = list(queries.with_tool_counts(_brought(actor, row)))
     served = [server for server in mine if server.status == "active" and server.approved]  # type: ignore[attr-defined]
     if served:
         return State("done", ", ".join(server.name for server in served[:3]))
@@ -115,10 +122,14 @@ def _plan_registration(server: Server | None, values: Values) -> Iterator[Line]:
     elif name and url:
         what = "moved to" if server else f"{name} ({slug}), a draft at"
         yield Line(mark="make", kind="server", text=f"{what} {url}")
-        kind = values.get("credential_kind") or "none"
-        if kind != "none":
-            yield Line(mark="make", kind="credential", text=f"{kind}, sealed for the gateway and this address")
-        yield Line(mark="make", kind="probe", text="whether it answers, and which tools it shows")
+        yield from _plan_look(values)
+
+
+def _plan_look(values: Values) -> Iterator[Line]:
+    kind = values.get("credential_kind") or "none"
+    if kind != "none":
+        yield Line(mark="make", kind="credential", text=f"{kind}, sealed for the gateway and this address")
+    yield Line(mark="make", kind="probe", text="whether it answers, and which tools it shows")
 
 
 def _plan_activation(actor: Principal, server: Server, values: Values) -> Iterator[Line]:

@@ -17,7 +17,7 @@ from registry.models import Server, Tool
 from tenants import queries as tenants
 from tenants import services
 from tenants.identity import agents
-from tenants.models import Tenant
+from tenants.models import Agent, Tenant
 from tenants.principals import SYSTEM
 from tenants.rules import Effect, Origin, Profile, Role, Sensitivity, Tier
 from tenants.scope import ALL, tenant_scope
@@ -140,11 +140,15 @@ def _agent(entry: Entry) -> Changes:
         agents.change_agent(actor=SYSTEM, agent=agent, **merged)
         yield from (f"~ agent {agent.slug}: {one}" for one in differences)
     if said.get("status", agent.status) != agent.status:
-        if said["status"] == "suspended":
-            agents.suspend_agent(actor=SYSTEM, agent=agent, reason=REASON)
-        else:
-            agents.resume_agent(actor=SYSTEM, agent=agent)
+        _set_status(agent, said["status"])
         yield f"~ agent {agent.slug}: {said['status']}"
+
+
+def _set_status(agent: Agent, status: str) -> None:
+    if status == "suspended":
+        agents.suspend_agent(actor=SYSTEM, agent=agent, reason=REASON)
+    else:
+        agents.resume_agent(actor=SYSTEM, agent=agent)
 
 
 def _kind_of_agent(said: Mapping[str, Any]) -> dict[str, Any]:

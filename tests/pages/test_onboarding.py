@@ -76,7 +76,7 @@ def test_a_team_is_brought_on_board_without_javascript(browse, cast, asked, djan
     answers = {"name": "Nordic ledger", "url": "http://127.0.0.1:9/mcp", "credential_kind": "none"}
     with django_capture_on_commit_callbacks(execute=True):
         assert fill(lead, row, "server", "commit", **answers).url == at(row, "server")
-    server = Server.objects.get(owner=team)
+    server = Server.objects.get(owner=team, transport="http")
     assert asked == [server.pk]
     assert "It is being looked at" in lead.get(at(row, "server")).content.decode()
     take_in_probe(server=server, shown=Shown(ok=True, protocol="2026-07-28", tools=[TOOL], bare=True))
@@ -132,7 +132,7 @@ def test_a_secret_is_neither_kept_nor_shown(browse, asked):
     row.refresh_from_db()
     assert "swordfish" not in str(row.answers)
     assert "swordfish" not in lead.get(at(row, "server")).content.decode()
-    assert Server.objects.get(owner=row.owner).credential.kind == "bearer"
+    assert Server.objects.get(owner=row.owner, transport="http").credential.kind == "bearer"
 
 
 def test_an_error_of_the_contract_stops_the_activation(browse, asked):
@@ -145,7 +145,7 @@ def test_an_error_of_the_contract_stops_the_activation(browse, asked):
         "credential": "swordfish",
     }
     fill(lead, row, "server", "commit", **answers)
-    server = Server.objects.get(owner=row.owner)
+    server = Server.objects.get(owner=row.owner, transport="http")
     take_in_probe(server=server, shown=Shown(ok=True, protocol="2026-07-28", tools=[TOOL], bare=True))
     tool = server.tools.get()
     cells = {f"effect-{tool.uid}": "read", f"sensitivity-{tool.uid}": "internal", f"pin-{tool.uid}": tool.seen_pin}

@@ -252,6 +252,8 @@ def addresses(world: World, module: Any) -> list[str]:
              "tools": "tool", "audit": "audit", "people": "people", "groups": "group",
              "repositories": "repository"}  # fmt: skip
     common = {"uid": str(record), "tab": "tools", "what": "proof", "act": "on", "domain": "payments", "role": "member"}
+    common |= {"slug": "ledger", "team": "ledger", "name": "ours", "namespace": "platform", "semver": "1.0.0"}
+    common |= {"key": "people", "tenant": "platform", "check": "tests", "owner": "platform", "id": "tests"}
     found = []
     for pattern in module.urlpatterns:
         route = str(pattern.pattern).removeprefix("^").removesuffix("$")
