@@ -37,9 +37,13 @@ PAUSE: Final = 0.3
 
 
 def tools_offered(actor: Principal, row: Onboarding) -> list[Tool]:
-    """Returns approved tools that the team reaches on active servers, its own first, those that only read before others."""
+    """Returns approved tools that the team reaches on active servers, its own first, those that only read before others.
+
+    What comes with every team is left out: the first call shows that something of one's own works.
+    """
     assert row.owner is not None  # noqa: S101 - the frame asks for the first step before any other
     reached = registry.servers_in_reach(actor, row.owner).filter(status=Server.Status.ACTIVE)
+    reached = reached.exclude(transport=Server.Transport.INTERNAL)
     rows = registry.tools(actor).filter(server__in=reached, state=Tool.State.APPROVED)
     team = row.owner.pk
     return sorted(rows[:OFFERED], key=lambda tool: (tool.owner_id != team, tool.effect, tool.exposed_name))
