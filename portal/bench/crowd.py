@@ -118,8 +118,8 @@ _STATEMENTS: Final = (
     """INSERT INTO registry_toolgroup_tools (toolgroup_id, tool_id)
        SELECT g.id, t.id FROM registry_tool t JOIN registry_toolgroup g ON g.server_id = t.server_id
         WHERE t.state = 'approved' AND t.name LIKE 'tool-%%'""",
-    """INSERT INTO registry_probe (server_id, owner_id, at, ok, protocol, tools, added, changed, missing, error, duration_ms)
-       SELECT id, owner_id, probed_at - k * interval '5 minutes', probe_ok, protocol, 10, 0, 0, 0, '', 12
+    """INSERT INTO registry_probe (server_id, owner_id, at, ok, protocol, tools, added, changed, missing, error, duration_ms, report)
+       SELECT id, owner_id, probed_at - k * interval '5 minutes', probe_ok, protocol, 10, 0, 0, 0, '', 12, '{}'
          FROM registry_server, generate_series(0, 4) AS k WHERE transport = 'http'""",
     f"""WITH {_TEAMS}, made AS (
           INSERT INTO tenants_person (uid, email, handle, name, clearance, is_active, is_superuser, password, created_at, version)
