@@ -9,6 +9,7 @@ from pathlib import Path
 def main() -> None:
     """Runs one command. A mistake in the environment is one line and exit code 2."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by NumPy once, when it is imported
     _use_own_environment()
     if sys.argv[1:2] == ["up"]:
         # `up` runs before there is a database, so it must not start with Django.

@@ -98,6 +98,14 @@ def calls_visible(
     return [_row(event) for event in events.order_by("-id")[: max(1, min(limit, MAX_PAGE))]]
 
 
+def first_call(scope: int) -> Row | None:
+    """Returns the first call of a scope that was allowed and ended well; None before there is one."""
+    filters = Filters(kind=Kind.INTENT, result="ok")
+    events = _filtered(Event.objects.filter(scope=scope), filters).select_related("stream")
+    found = events.annotate(index=F("place__index")).order_by("id").first()
+    return _row(found) if found else None
+
+
 def event_detail(uid: UUID, scopes: Scopes) -> Detail:
     """Returns one record. Raises `NotFound` alike for what is not there and what the reader may not see."""
     event = _within(Event.objects.select_related("stream"), scopes).filter(uid=uid).first()

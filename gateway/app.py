@@ -23,6 +23,7 @@ from gateway.local import LocalServers
 from gateway.session import LegacySessions
 from gateway.snapshot import Snapshot
 from gateway.upstream import Upstream
+from gateway.vouching import Voucher
 from gateway.wire import JSON_TYPE, Limits, Receive, Refusal, Reply, Scope, Send, render_error, write_reply
 from kernel.errors import DomainError, NotFound, Unauthenticated, Unavailable
 from kernel.ids import is_slug
@@ -47,6 +48,8 @@ class Settings:
     stdio_socket: Path
     allowed_hosts: tuple[str, ...]
     upstream_allow: tuple[str, ...] = ()
+    assertion_key: Path | None = None
+    internal_socket: Path | None = None
     limits: Limits = field(default_factory=Limits)
 
 
@@ -104,7 +107,10 @@ class Gateway:
             keeper=self._keeper,
             auditor=self._auditor,
             vault=self._vault,
-            upstream=Upstream(self._egress, self._sessions, limits, str(settings.stdio_socket)),
+            upstream=Upstream(
+                self._egress, self._sessions, limits, str(settings.stdio_socket), str(settings.internal_socket or "")
+            ),
+            voucher=Voucher(settings.assertion_key),
         )
         self._local = LocalServers(self._egress, str(settings.stdio_socket))
         await self._local.start()

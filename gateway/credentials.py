@@ -32,6 +32,10 @@ class Opened:
         return scrub(text, self.patterns)[0] if self.headers else text
 
 
+NOTHING: Final = Opened((), patterns_for(()))
+"""No credential at all."""
+
+
 @dataclass(slots=True)
 class Vault:
     """Holds the gateway's private key and what was opened with it. Without the key nothing opens, so nothing is called."""

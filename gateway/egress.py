@@ -148,12 +148,14 @@ class Egress:
         partition: bytes | str = "",
         verb: bytes = b"POST",
         same: bytes = b"",
+        path: str = "",
     ) -> Reply:
         """Returns the whole reply, of whatever status. Raises UpstreamError; cancelling it closes its connection.
 
-        `same` are headers that `encode_headers` has encoded before, for those that are the same each time.
+        `same` are headers that `encode_headers` has encoded before, for those that are the same each time. `path` is
+        one that differs from call to call, instead of the target's own.
         """
-        request = _encode_request(verb, target, headers, body, same)
+        request = _encode_request(verb, target, headers, body, same, path)
         deadline = time.monotonic() + timeout
         pool = self._pool(target, partition)
         await self._enter(pool, deadline)
@@ -398,9 +400,13 @@ def encode_headers(headers: Headers) -> bytes:
     return block
 
 
-def _encode_request(verb: bytes, target: Target, headers: Headers, body: bytes, same: bytes = b"") -> bytes:
+def _encode_request(
+    verb: bytes, target: Target, headers: Headers, body: bytes, same: bytes = b"", path: str = ""
+) -> bytes:
     block = encode_headers(headers)
-    start = _request_line(verb, target.path, target.host, target.port, target.tls)
+    # A path with arguments in it comes once: kept, it would only push out those that come again.
+    line = _request_line.__wrapped__ if path else _request_line
+    start = line(verb, path or target.path, target.host, target.port, target.tls)
     return b"%s%s%scontent-length: %d\r\n\r\n%s" % (start, same, block, len(body), body)
 
 

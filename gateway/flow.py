@@ -14,7 +14,7 @@ from types import NoneType
 from typing import Any, Final
 
 from audit import records
-from gateway import legacy
+from gateway import legacy, resources
 from gateway.arguments import Shapes
 from gateway.auditor import Auditor
 from gateway.authn import Grant, TokenRefused, Verifier
@@ -22,11 +22,13 @@ from gateway.credentials import Opened, Vault
 from gateway.envelope import Answerable, read_call
 from gateway.forms import VERB
 from gateway.listen import Keeper
+from gateway.places import Place
 from gateway.rewrite import decode_header, encode_header, header_value, write_json
 from gateway.snapshot import Snapshot
 from gateway.surface import Route, Surface, find_surface, named_by_token
 from gateway.upstream import Answer, Upstream, error_answer
 from gateway.upstream_errors import UpstreamError
+from gateway.vouching import Vouch, Voucher
 from gateway.wire import (
     HEADER_MISMATCH,
     INVALID_PARAMS,
@@ -43,7 +45,8 @@ from gateway.wire import (
     render_error,
     result_reply,
 )
-from kernel.errors import DomainError, RateLimited, Unauthenticated, Unavailable
+from gateway.wrapped.request import Request, Unfit, build_request
+from kernel.errors import DomainError, Unauthenticated, Unavailable
 from kernel.ids import new_uid_text
 from registry.schemas import Unusable
 from tenants.rules import Effect
@@ -72,6 +75,7 @@ class Parts:
     auditor: Auditor
     vault: Vault
     upstream: Upstream
+    voucher: Voucher
     shapes: Shapes = field(default_factory=Shapes)
     counts: Counter[str] = field(default_factory=Counter)
     in_flight: Counter[str] = field(default_factory=Counter)
@@ -87,6 +91,8 @@ class Passage:
     arguments: bytes
     receive: Receive
     began: float
+    request: Request | None = None
+    """Set by the check of the arguments, for a call of a wrapped API."""
 
 
 class Gone(Exception):
@@ -214,7 +220,8 @@ async def call_tool(parts: Parts, call: Call, surface: Surface, receive: Receive
         return refuse_arguments(passage, fault)
     try:
         opened = parts.vault.open_for(route.tool.server)
-        place = _Place(parts, route.tool.server.uid, surface.caller.grant.agent)
+        vouch = parts.voucher.for_call(surface.caller, route.tool, passage.uid)
+        place = Place(parts.in_flight, parts.limits, route.tool.server.uid, surface.caller.grant.agent)
     except DomainError as error:
         await deny(parts, passage, route, (error.error_code,))
         raise
@@ -222,7 +229,7 @@ async def call_tool(parts: Parts, call: Call, surface: Surface, receive: Receive
         recorded = record_intent(parts, passage, route)
         if route.tool.facts.effect != Effect.READ:
             await recorded
-        answer = await forward(parts, passage, route, opened, mirrored)
+        answer = await forward(parts, passage, route, opened, mirrored, vouch)
         answer = scrub_answer(parts, answer, opened)
         await record_outcome(parts, passage, route, answer, recorded)
     return write_result(passage, answer)
@@ -279,14 +286,20 @@ async def deny_unknown(parts: Parts, passage: Passage, name: str) -> None:
 
 async def check_arguments(parts: Parts, passage: Passage, route: Route) -> str:
     """Step 4, the last of it: returns what is wrong with the arguments, recorded as refused; "" when nothing is."""
+    arguments = passage.call.params.get("arguments") or {}
     try:
-        fault = parts.shapes.find(route.tool).fault(passage.call.params.get("arguments") or {})
+        fault = parts.shapes.find(route.tool).fault(arguments)
     except Unusable:
         await deny(parts, passage, route, ("arguments.schema_unusable",))
         raise Unavailable(
             "The tool's approved input schema cannot be used, so its arguments cannot be checked.",
             code="schema_unusable",
         ) from None
+    if not fault and route.pattern is not None:
+        try:
+            passage.request = build_request(route.pattern, arguments, exact=passage.call.exact)
+        except Unfit as error:
+            fault = str(error)
     if fault:
         await deny(parts, passage, route, ("arguments.invalid",))
     return fault or ""
@@ -296,8 +309,7 @@ def refuse_arguments(passage: Passage, fault: str) -> Reply:
     """Returns a failure of the tool, as MCP wants for bad arguments: a model reads it and can do better."""
     text = f"The arguments do not fit the tool's input schema: {fault}"
     result = {"content": [{"type": "text", "text": text}], "isError": True}
-    answer = Answer("tool_error", result=result)
-    return result_reply(passage.call.id or b"null", answer.result_for(passage.call.era), _named(passage))
+    return write_result(passage, Answer("tool_error", result=result))
 
 
 def record_intent(parts: Parts, passage: Passage, route: Route) -> asyncio.Future[None]:
@@ -308,16 +320,25 @@ def record_intent(parts: Parts, passage: Passage, route: Route) -> asyncio.Futur
 
 
 async def forward(
-    parts: Parts, passage: Passage, route: Route, opened: Opened, mirrored: tuple[tuple[bytes, bytes], ...]
+    parts: Parts,
+    passage: Passage,
+    route: Route,
+    opened: Opened,
+    mirrored: tuple[tuple[bytes, bytes], ...],
+    vouch: Vouch | None = None,
 ) -> Answer:
     """Step 6: returns what the upstream said, or what went wrong there: a call that was made always has an answer."""
     # In the handshake revisions a closed connection is not a cancellation.
     modern = passage.call.era is Era.MODERN
     watch = _Watch(passage.receive, parts.limits.disconnect_watch_after) if modern else None
     try:
+        if passage.request is not None:
+            return await parts.upstream.send(route, passage.uid, passage.request, opened)
         grant = passage.surface.caller.grant
         party = f"{grant.person} {grant.agent}"
-        return await parts.upstream.call(route, passage.uid, passage.arguments, opened, mirrored, party=party)
+        return await parts.upstream.call(
+            route, passage.uid, passage.arguments, opened, mirrored, party=party, vouch=vouch
+        )
     except UpstreamError as error:
         return error_answer(error)
     except asyncio.CancelledError:
@@ -369,6 +390,9 @@ def write_result(passage: Passage, answer: Answer) -> Reply:
     if answer.kind == "cancelled":
         raise Gone
     call_id = passage.call.id or b"null"
+    if passage.call.method == resources.READ:
+        uri = passage.call.params["arguments"]["uri"]
+        answer = resources.as_contents(answer, uri, passage.surface.ttl_ms)
     if answer.error is not None:
         return result_error(call_id, answer.error, _named(passage))
     return result_reply(call_id, answer.result_for(passage.call.era), _named(passage))
@@ -383,33 +407,6 @@ def result_error(call_id: bytes, error: Mapping[str, Any], *headers: tuple[bytes
     """Returns a JSON-RPC error that came from beyond the gateway: HTTP itself went well."""
     body = b'{"jsonrpc":"2.0","id":' + call_id + b',"error":' + write_json(error, exact=True) + b"}"
     return Reply(200, body, (*JSON_HEADERS, *headers))
-
-
-class _Place:
-    """A place among the calls in flight, so that neither a hanging upstream nor one agent can take them all.
-
-    Raises when there is none left for this server, this agent, or anybody.
-    """
-
-    __slots__ = ("_counted", "_flight")
-
-    def __init__(self, parts: Parts, server: str, agent: str | None) -> None:
-        flight, limits = parts.in_flight, parts.limits
-        self._flight = flight
-        self._counted = ("all", f"server {server}", f"agent {agent}")
-        most = (limits.in_flight, limits.in_flight_per_server, limits.in_flight_per_agent)
-        if any(flight[name] >= limit for name, limit in zip(self._counted, most, strict=True)):
-            raise RateLimited("Too many calls are in flight.", code="too_many_in_flight")
-
-    def __enter__(self) -> None:
-        for name in self._counted:
-            self._flight[name] += 1
-
-    def __exit__(self, *_: object) -> None:
-        for name in self._counted:
-            self._flight[name] -= 1
-            if not self._flight[name]:
-                del self._flight[name]
 
 
 def _check_mirrored(call: Call, route: Route) -> tuple[tuple[bytes, bytes], ...]:
@@ -440,10 +437,23 @@ async def _discover(_parts: Parts, call: Call, _surface: Surface, _receive: Rece
     return result_reply(_required_id(call), legacy.DISCOVERED) if call.era is Era.MODERN else _no_method(call)
 
 
-async def _list_tools(_parts: Parts, call: Call, surface: Surface, _receive: Receive) -> Reply:
+def _check_first_page(call: Call) -> None:
     if call.params.get("cursor") is not None:
         raise Refusal("The list has one page: there is no such cursor.", number=INVALID_PARAMS, code="cursor_unknown")
+
+
+async def _list_tools(_parts: Parts, call: Call, surface: Surface, _receive: Receive) -> Reply:
+    _check_first_page(call)
     return result_reply(_required_id(call), surface.listing(call.era))
+
+
+async def _read_resource(parts: Parts, call: Call, surface: Surface, receive: Receive) -> Reply:
+    return await call_tool(parts, resources.as_call(call, surface), surface, receive)
+
+
+async def _list_resources(_parts: Parts, call: Call, surface: Surface, _receive: Receive) -> Reply:
+    _check_first_page(call)
+    return result_reply(_required_id(call), resources.listing(call, surface))
 
 
 async def _initialize(_parts: Parts, call: Call, _surface: Surface, _receive: Receive) -> Reply:
@@ -471,6 +481,9 @@ def _required_id(call: Call) -> bytes:
 _METHODS: Final = {
     "tools/call": call_tool,
     "tools/list": _list_tools,
+    "resources/read": _read_resource,
+    "resources/list": _list_resources,
+    "resources/templates/list": _list_resources,
     "server/discover": _discover,
     "initialize": _initialize,
     "ping": _ping,

@@ -9,7 +9,7 @@ from gateway.envelope import LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY
 from gateway.wire import INVALID_PARAMS, Call, Refusal
 
 SERVER_INFO: Final[Mapping[str, str]] = {"name": "hanse", "title": "Hanse", "version": "0.1.0"}
-_CAPABILITIES: Final[Mapping[str, Any]] = {"tools": {"listChanged": False}}
+_CAPABILITIES: Final[Mapping[str, Any]] = {"tools": {"listChanged": False}, "resources": {"subscribe": False}}
 
 EMPTY: Final = b"{}"
 
@@ -17,7 +17,7 @@ DISCOVERED: Final = orjson.dumps(
     {
         "resultType": "complete",
         "supportedVersions": [MODERN_VERSION],
-        "capabilities": {"tools": {}},
+        "capabilities": {"tools": {}, "resources": {}},
         "ttlMs": 60_000,
         "cacheScope": "private",
         "_meta": {"io.modelcontextprotocol/serverInfo": SERVER_INFO},

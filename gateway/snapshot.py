@@ -53,7 +53,10 @@ class SealedCredential:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """An active server and where it answers. `origin` is empty for a stdio server, which has no address."""
+    """An active server and where it answers. `origin` is empty for one on this host, which is reached by a socket.
+
+    A wrapped one is an HTTP API: it does not speak MCP, and `path` is where those of its operations begin.
+    """
 
     id: int
     uid: str
@@ -69,11 +72,19 @@ class Server:
     credentials: tuple[SealedCredential, ...] = ()
     command: tuple[str, ...] = ()
     active: bool = True
+    internal: str = ""
+    """Which of Hanse's own servers this is, empty for every other server."""
+    is_apart: bool = False
+    """Whether it is served at its own address only: a merged surface has the merged server's tools instead."""
+    wrapped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """An approved tool. `shown` is its approved definition as JSON, without its name."""
+    """An approved tool. `shown` is its approved definition as JSON, without its name.
+
+    `request` is the approved plan of its request as JSON, empty unless its server is a wrapped API.
+    """
 
     uid: str
     name: str
@@ -82,6 +93,7 @@ class Tool:
     server: Server
     facts: ToolFacts
     shown: bytes = field(repr=False)
+    request: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +236,28 @@ def _servers(cursor: psycopg.Cursor[Any]) -> dict[int, Server]:
         if address is not None:
             held = tuple(sealed.get(id_, ()))
             start = tuple(command) if transport == "stdio" else ()
-            found[id_] = Server(id_, uid, slug, name, owner, protocol, *address, held, start, active)
+            internal, _, of = url.removeprefix("hanse:").partition("/") if transport == "hanse" else ("", "", "")
+            found[id_] = Server(
+                id_,
+                uid,
+                slug,
+                name,
+                owner,
+                protocol,
+                *address,
+                held,
+                start,
+                active,
+                internal,
+                bool(of),
+                transport == "openapi",
+            )
     return found
 
 
 def _address(transport: str, url: str, uid: str) -> tuple[str, str, int, str, bool] | None:
-    if transport == "stdio":
-        return "", "stdio", 0, f"/{uid}", False
+    if transport in {"stdio", "hanse"}:
+        return "", transport, 0, f"/{uid}", False
     try:
         parsed = check_url(url)
     except Invalid:
@@ -240,7 +267,8 @@ def _address(transport: str, url: str, uid: str) -> tuple[str, str, int, str, bo
 
 
 _TOOLS: Final = """
-    SELECT uid::text, server_id, name, exposed_name, (definition - 'name')::text, pin, effect, sensitivity, groups
+    SELECT uid::text, server_id, name, exposed_name, (definition - 'name')::text, pin, effect, sensitivity, groups,
+           request::text
     FROM gateway_tools
 """
 
@@ -249,10 +277,10 @@ def _tools(connection: psycopg.Connection[Any], servers: Mapping[int, Server]) -
     shared: dict[tuple[str, ...], frozenset[str]] = {}  # thousands of tools are in the same few groups
     with connection.cursor(name="gateway_tools") as cursor:
         cursor.itersize = _ROWS_AT_ONCE
-        for uid, server_id, name, exposed, shown, pin, effect, sensitivity, groups in cursor.execute(_TOOLS):
+        for uid, server_id, name, exposed, shown, pin, effect, sensitivity, groups, request in cursor.execute(_TOOLS):
             server = servers.get(server_id)
             if server is None:
                 continue
             held = shared.setdefault(tuple(groups), frozenset(groups))
             facts = ToolFacts(uid, server.owner, effect, sensitivity, held)
-            yield Tool(uid, name, exposed, pin, server, facts, shown.encode())
+            yield Tool(uid, name, exposed, pin, server, facts, shown.encode(), (request or "").encode())

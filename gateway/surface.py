@@ -15,6 +15,7 @@ from gateway.forms import Forms
 from gateway.rewrite import encode_header, header_paths
 from gateway.snapshot import Snapshot, Team, Tool
 from gateway.wire import Era, Limits
+from gateway.wrapped.request import Pattern, pattern_of
 from tenants.decisions import AgentFacts, Context, Decision, DelegationFacts, PersonFacts, decide
 
 _FOREVER: Final = float("inf")
@@ -30,13 +31,17 @@ _HEADERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One tool as one caller names it, with everything that is the same for each call of it."""
+    """One tool as one caller names it, with everything that is the same for each call of it.
+
+    `pattern` is there for an operation of a wrapped API, and nothing else: those calls are not written as MCP.
+    """
 
     tool: Tool
     head: bytes
     headers: bytes
     mirrored: tuple[tuple[tuple[str, ...], bytes], ...]
     forms: Forms
+    pattern: Pattern | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,8 @@ class Surface:
 
 
 def _route(tool: Tool, forms: Forms) -> Route:
+    if tool.server.wrapped:
+        return Route(tool, b"", b"", (), forms, pattern_of(tool.request, tool.server.path))
     head = b',"method":"tools/call","params":{"name":' + orjson.dumps(tool.name) + b',"arguments":'
     headers = encode_headers((*_HEADERS, (b"mcp-name", encode_header(tool.name))))
     return Route(tool, head, headers, header_paths(orjson.loads(tool.shown).get("inputSchema")), forms)
@@ -182,7 +189,7 @@ def _candidates(snapshot: Snapshot, caller: Caller) -> Iterator[tuple[str, Tool]
         yield from ((tool.name, tool) for tool in tools if tool.server is server)
         return
     for owner in caller.team.reach:
-        yield from ((tool.exposed, tool) for tool in registry.tools.get(owner, ()))
+        yield from ((tool.exposed, tool) for tool in registry.tools.get(owner, ()) if not tool.server.is_apart)
 
 
 def _is_open(caller: Caller, tool: Tool, now: float) -> bool:

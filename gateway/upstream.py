@@ -18,7 +18,10 @@ from gateway.scrub import Patterns, scrub
 from gateway.session import LegacySessions
 from gateway.snapshot import Server
 from gateway.surface import Route
+from gateway.vouching import Vouch
 from gateway.wire import UPSTREAM, Era, Limits
+from gateway.wrapped.answer import read_result
+from gateway.wrapped.request import Request
 
 _META: Final = orjson.dumps(
     {
@@ -91,6 +94,7 @@ class Upstream:
     sessions: LegacySessions
     limits: Limits
     stdio_socket: str
+    internal_socket: str = ""
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _targets: dict[str, tuple[Server, Target]] = field(default_factory=dict)
 
@@ -103,10 +107,12 @@ class Upstream:
         mirrored: tuple[tuple[bytes, bytes], ...],
         *,
         party: str,
+        vouch: Vouch | None = None,
     ) -> Answer:
         """Returns what the tool answered. Raises `UpstreamError` when there was no HTTP answer.
 
-        `party` names person and agent: a server that keeps state in sessions keeps it apart for each.
+        `party` names person and agent: a server that keeps state in sessions keeps it apart for each. `vouch` says who
+        calls, to one of our own servers and to nobody else.
         """
         sent_id = b"%d" % next(self._ids)
         server = route.tool.server
@@ -117,8 +123,9 @@ class Upstream:
         trace = call.replace("-", "")
         headers = [(b"traceparent", f"00-{trace}-{trace[16:]}-01".encode()), *mirrored]
         headers += [(name, value.reveal()) for name, value in opened.headers]
+        headers += [vouch(body)] if vouch is not None else []
         reply = await self.egress.post(
-            self._target(server),
+            self.target(server),
             headers,
             body,
             timeout=self.limits.deadline,
@@ -128,12 +135,35 @@ class Upstream:
         )
         return _read_answer(reply.status, reply.header(b"content-type"), reply.body, sent_id)
 
+    async def send(self, route: Route, call: str, request: Request, opened: Opened) -> Answer:
+        """Returns what an operation of a wrapped API answered. Raises `UpstreamError` when there was no HTTP answer."""
+        server = route.tool.server
+        injected = [(name, value.reveal()) for name, value in opened.headers]
+        taken = {name for name, _ in injected}
+        trace = call.replace("-", "")
+        reply = await self.egress.post(
+            self.target(server),
+            # Where the credential stands, no argument stands beside it.
+            [
+                (b"traceparent", f"00-{trace}-{trace[16:]}-01".encode()),
+                *((name, value) for name, value in request.headers if name not in taken),
+                *injected,
+            ],
+            request.body,
+            timeout=self.limits.deadline,
+            max_bytes=self.limits.upstream_bytes,
+            partition=server.uid,
+            verb=request.verb,
+            path=request.path,
+        )
+        return Answer(*read_result(reply, opened))
+
     async def _call_legacy(self, route: Route, arguments: bytes, opened: Opened, party: str, sent_id: bytes) -> Answer:
         server = route.tool.server
         # A credential that was replaced is another caller to the server; its ciphertext tells it apart.
         bound = hashlib.sha256(b"".join(item.sealed for item in server.credentials)).hexdigest()
         body = await self.sessions.call(
-            self._target(server),
+            self.target(server),
             [(name, value.reveal()) for name, value in opened.headers],
             "tools/call",
             {"name": route.tool.name, "arguments": json.loads(arguments)},
@@ -146,18 +176,14 @@ class Upstream:
         )
         return _read_answer(200, b"application/json", body, sent_id)
 
-    def _target(self, server: Server) -> Target:
+    def target(self, server: Server) -> Target:
+        """Returns where a server's messages go: its own address, or the socket of who runs it on this host."""
         held = self._targets.get(server.uid)
         if held is None or held[0] is not server:
-            held = (server, target_of(server, self.stdio_socket))
+            uds = None if server.origin else self.internal_socket if server.internal else self.stdio_socket
+            held = (server, Target(server.origin, server.host, server.port, server.path, server.tls, uds))
             self._targets[server.uid] = held
         return held[1]
-
-
-def target_of(server: Server, stdio_socket: str) -> Target:
-    """Returns where a server's messages go: its own address, or the runner's socket for a local one."""
-    uds = None if server.origin else stdio_socket
-    return Target(server.origin, server.host, server.port, server.path, server.tls, uds)
 
 
 def _read_answer(status: int, content_type: bytes, body: bytes, sent_id: bytes) -> Answer:

@@ -36,6 +36,8 @@ _COMMON: Final[dict[str, Any]] = {
         "probe servers": {"task": "registry.probe_servers", "schedule": 300.0},
         "expire patterns": {"task": "blueprints.expire_patterns", "schedule": 60.0},
         "resume measurements": {"task": "blueprints.resume_measurements", "schedule": 120.0},
+        "expire gaps": {"task": "registry.expire_gaps", "schedule": 3600.0},
+        "resume imports": {"task": "registry.resume_imports", "schedule": 30.0},
     },
     "timezone": "UTC",
     "enable_utc": True,

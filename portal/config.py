@@ -71,6 +71,9 @@ VARIABLES: Final = (
     Variable("HANSE_OIDC_CLIENT_ID", False, "none", "Client id at the identity provider."),
     Variable("HANSE_OIDC_CLIENT_SECRET", True, "none", "Client secret at the identity provider."),
     Variable("HANSE_OIDC_SERVER_URL", False, "none", "Issuer URL of the identity provider."),
+    Variable("HANSE_EMBEDDING", False, "built-in", "`built-in`, `none`, or an OpenAI-compatible URL of embeddings."),
+    Variable("HANSE_EMBEDDING_MODEL", False, "none", "The model that is asked for at that URL."),
+    Variable("HANSE_EMBEDDING_KEY", True, "none", "Bearer key of that URL."),
     Variable("HANSE_MAIL_URL", True, "none", "`smtps://user:password@host:465`, for mail to people; without it none."),
     Variable("HANSE_MAIL_FROM", False, "hanse@localhost", "Sender of that mail."),
     Variable("HANSE_ROLE", False, "app", "Database role of this process: owner, app, gateway, audit or broker."),
@@ -93,6 +96,15 @@ class Oidc:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Embedding:
+    """Where vectors of documents come from: `built-in`, `none`, or the URL of an endpoint with the model asked for."""
+
+    source: str
+    model: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything that an operator can set, checked. Secrets never show in its `repr`."""
 
@@ -107,6 +119,7 @@ class Config:
     upstream_allow: tuple[str, ...]
     repository_roots: tuple[Path, ...]
     oidc: Oidc | None
+    embedding: Embedding
     mail_from: str
     mail_url: str = field(repr=False)
     secret_key: str = field(repr=False)
@@ -128,6 +141,11 @@ class Config:
         name = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:12]
         base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
         return Path(base) / f"hanse-{os.getuid()}-{name}"
+
+    @property
+    def internal_socket(self) -> Path:
+        """Returns the socket at which internal servers answer the gateway; alone in its directory, to be fenced in."""
+        return self.run_dir / "internal" / "mcp.sock"
 
     @property
     def public_dir(self) -> Path:
@@ -186,6 +204,7 @@ def load(environ: Mapping[str, str]) -> Config:
         upstream_allow=_comma_list(environ.get("HANSE_UPSTREAM_ALLOW", "")),
         repository_roots=_directories("HANSE_REPOSITORY_ROOTS", environ.get("HANSE_REPOSITORY_ROOTS", "")),
         oidc=_oidc(environ),
+        embedding=_embedding(environ),
         mail_from=environ.get("HANSE_MAIL_FROM") or "hanse@localhost",
         mail_url=_mail_url(_secret(environ, "HANSE_MAIL_URL")),
         secret_key=_secret(environ, "HANSE_SECRET_KEY") or _kept_secret_key(data),
@@ -309,3 +328,12 @@ def _oidc(environ: Mapping[str, str]) -> Oidc | None:
     name = environ.get("HANSE_OIDC_NAME") or "Single sign-on"
     secret = _secret(environ, "HANSE_OIDC_CLIENT_SECRET")
     return Oidc(name=name, client_id=client_id, server_url=server_url, client_secret=secret)
+
+
+def _embedding(environ: Mapping[str, str]) -> Embedding:
+    source, model = environ.get("HANSE_EMBEDDING") or "built-in", environ.get("HANSE_EMBEDDING_MODEL", "")
+    if source not in {"built-in", "none"}:
+        source = _base_url("HANSE_EMBEDDING", source)
+        if not model:
+            raise ConfigError("HANSE_EMBEDDING_MODEL is needed with an HANSE_EMBEDDING that is a URL")
+    return Embedding(source=source, model=model[:64], key=_secret(environ, "HANSE_EMBEDDING_KEY"))

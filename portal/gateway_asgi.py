@@ -4,7 +4,7 @@ import os
 
 from gateway.app import Gateway, Settings
 from portal.config import Config, load
-from portal.keys import sealing_key_path, token_jwks_path
+from portal.keys import assertion_key_path, sealing_key_path, token_jwks_path
 
 
 def make_gateway(config: Config) -> Gateway:
@@ -19,6 +19,8 @@ def make_gateway(config: Config) -> Gateway:
             stdio_socket=config.run_dir / "stdio.sock",
             allowed_hosts=config.allowed_hosts,
             upstream_allow=config.upstream_allow,
+            assertion_key=assertion_key_path(config),
+            internal_socket=config.internal_socket,
         )
     )
 

@@ -30,6 +30,7 @@ def prepare_keys(config: Config) -> None:
     _prepare_token_key(config)
     _prepare_sealing_key(config)
     _prepare_records_key(config)
+    _prepare_assertion_key(config)
 
 
 def token_key_path(config: Config) -> Path:
@@ -55,6 +56,16 @@ def records_key_path(config: Config) -> Path:
 def records_public_path(config: Config) -> Path:
     """Returns the file with its public half, with which anybody can verify an exported record."""
     return config.public_dir / "records.pem"
+
+
+def assertion_key_path(config: Config) -> Path:
+    """Returns the file of the Ed25519 key with which the gateway vouches for its callers; only the gateway reads it."""
+    return config.secrets_dir("gateway") / "assertion.pem"
+
+
+def assertion_public_path(config: Config) -> Path:
+    """Returns the file with the public half of that key, which internal servers check with."""
+    return config.public_dir / "assertion.pub"
 
 
 def first_note_path(config: Config) -> Path:
@@ -117,6 +128,12 @@ def _prepare_records_key(config: Config) -> None:
     pem = keep_secret(records_key_path(config), lambda: _private_pem(Ed25519PrivateKey.generate()))
     public = load_pem_private_key(pem.encode(), password=None).public_key()
     _write_changed(records_public_path(config), public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+
+
+def _prepare_assertion_key(config: Config) -> None:
+    pem = keep_secret(assertion_key_path(config), lambda: _private_pem(Ed25519PrivateKey.generate()))
+    public = load_pem_private_key(pem.encode(), password=None).public_key()
+    _write_changed(assertion_public_path(config), public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
 
 def _write_changed(path: Path, content: bytes) -> None:

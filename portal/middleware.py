@@ -28,7 +28,7 @@ class PrincipalMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         principal = find_principal(request)
         request.principal = principal  # type: ignore[attr-defined]
-        with tenant_scope(principal.access.scope):
+        with tenant_scope(principal.access.scope, person=principal.person_id):
             response = self.get_response(request)
             if response.status_code >= 400 and transaction.get_connection().in_atomic_block:
                 transaction.set_rollback(True)

@@ -33,10 +33,10 @@ def probe_token(server: Server) -> str:
 
 
 @asynccontextmanager
-async def open_route(server: Server) -> AsyncIterator[Transport]:
-    """Yields a transport of the official SDK to the server, by way of the gateway on this host."""
+async def open_route(server: Server, *, bare: bool = False) -> AsyncIterator[Transport]:
+    """Yields a transport of the official SDK to the server, by way of the gateway on this host; a bare one without key."""
     config = settings.HANSE
     url = f"{config.gateway_url}/-/upstream/{server.uid}"
-    headers = {"authorization": f"Bearer {probe_token(server)}"}
+    headers = {"authorization": f"Bearer {probe_token(server)}"} | ({"hanse-bare": "1"} if bare else {})
     async with httpx2.AsyncClient(headers=headers, timeout=PROBE_SECONDS, trust_env=False) as client:
         yield streamable_http_client(url, http_client=client)

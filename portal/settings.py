@@ -124,6 +124,8 @@ PROBE_ROUTE = "portal.probing.open_route"
 # Where the blueprints' worker fetches repositories from, and who signs what it measures of them.
 REPOSITORY_SOURCES = "portal.sources.repository_sources"
 RECORD_SIGNER = "portal.keyring.record_signer"
+# And where it gets the vectors of documents from.
+EMBEDDING = {"source": HANSE.embedding.source, "model": HANSE.embedding.model, "key": HANSE.embedding.key}
 
 AUTH_USER_MODEL = "tenants.Person"
 AUTHENTICATION_BACKENDS = [

@@ -5,6 +5,7 @@ from typing import Final
 from django.urls import path, re_path
 
 from portal.pages import (
+    adoption,
     agents,
     api_keys,
     audit,
@@ -17,6 +18,7 @@ from portal.pages import (
     groups,
     harness,
     home,
+    onboarding,
     patterns,
     people,
     repositories,
@@ -27,9 +29,12 @@ from portal.pages import (
     teams,
     tools,
     versions,
+    wrapping,
 )
+from portal.rest import converters  # noqa: F401 - its import registers the converters
 
-BLUEPRINT: Final = r"^blueprints/(?P<namespace>platform|(?:domain|team)\.[-a-z0-9]{1,48})/(?P<name>[-a-z0-9]{1,48})"
+BLUEPRINT: Final = "blueprints/<namespace:namespace>/<slug:name>"
+VERSION: Final = f"{BLUEPRINT}/versions/<semver:semver>"
 FORK: Final = "forks/<slug:team>/<slug:name>"
 
 urlpatterns = [
@@ -40,6 +45,7 @@ urlpatterns = [
     path("me/keys/<uuid:uid>/revoke/", api_keys.revoke, name="key_revoke"),
     path("catalog/", catalog.catalog, name="catalog"),
     path("catalog/register/", servers.register, name="server_new"),
+    path("catalog/wrap/", wrapping.wrap, name="server_wrap"),
     path("tools/<str:uid>/approve/", tools.approve, name="tool_approve"),
     path("tools/<str:uid>/reject/", tools.reject, name="tool_reject"),
     path("tools/<str:uid>/classify/", tools.classify, name="tool_classify"),
@@ -51,6 +57,10 @@ urlpatterns = [
     path("servers/<slug:slug>/probe/", servers.probe_now, name="server_probe"),
     path("servers/<slug:slug>/credential/set/", servers.set_credential, name="credential_set"),
     path("servers/<slug:slug>/credential/remove/", servers.remove_credential, name="credential_remove"),
+    path("servers/<slug:slug>/document/propose/", wrapping.propose, name="document_propose"),
+    path("servers/<slug:slug>/document/discard/", wrapping.discard, name="document_discard"),
+    path("servers/<slug:slug>/operations/preview/", wrapping.preview, name="operations_preview"),
+    path("servers/<slug:slug>/operations/take/", wrapping.take, name="operations_take"),
     path("servers/<slug:slug>/<slug:tab>/", servers.detail, name="server_tab"),
     path("blueprints/", blueprints.blueprints, name="blueprints"),
     path("blueprints/propose/", versions.create, name="blueprint_new"),
@@ -62,18 +72,14 @@ urlpatterns = [
         reviews.decide,
         name="request_decide",
     ),
-    re_path(rf"{BLUEPRINT}/$", blueprints.blueprint, name="blueprint"),
-    re_path(rf"{BLUEPRINT}/fork/$", blueprints.fork, name="blueprint_fork"),
-    re_path(rf"{BLUEPRINT}/propose/$", versions.propose, name="version_new"),
-    re_path(rf"{BLUEPRINT}/deprecate/$", blueprints.deprecate, name="blueprint_deprecate"),
-    re_path(rf"{BLUEPRINT}/restore/$", blueprints.restore, name="blueprint_restore"),
-    re_path(rf"{BLUEPRINT}/versions/(?P<semver>[-.0-9a-z]{{5,64}})/$", versions.version, name="version"),
-    re_path(
-        rf"{BLUEPRINT}/versions/(?P<semver>[-.0-9a-z]{{5,64}})/(?P<act>publish|reject|withdraw)/$",
-        versions.decide,
-        name="version_decide",
-    ),
-    re_path(rf"{BLUEPRINT}/(?P<tab>[a-z]+)/$", blueprints.blueprint, name="blueprint_tab"),
+    path(f"{BLUEPRINT}/", blueprints.blueprint, name="blueprint"),
+    path(f"{BLUEPRINT}/fork/", blueprints.fork, name="blueprint_fork"),
+    path(f"{BLUEPRINT}/propose/", versions.propose, name="version_new"),
+    path(f"{BLUEPRINT}/deprecate/", blueprints.deprecate, name="blueprint_deprecate"),
+    path(f"{BLUEPRINT}/restore/", blueprints.restore, name="blueprint_restore"),
+    path(f"{VERSION}/", versions.version, name="version"),
+    path(f"{VERSION}/<slug:act>/", versions.decide, name="version_decide"),
+    path(f"{BLUEPRINT}/<slug:tab>/", blueprints.blueprint, name="blueprint_tab"),
     path("forks/", forks.forks, name="forks"),
     path(f"{FORK}/", forks.fork, name="fork"),
     path(f"{FORK}/edit/", forks.edit, name="fork_edit"),
@@ -97,8 +103,18 @@ urlpatterns = [
     path("repositories/<slug:team>/<slug:slug>/lower/", patterns.lower, name="pattern_lower"),
     path("repositories/<slug:team>/<slug:slug>/ask/", patterns.ask, name="pattern_ask"),
     path("teams/", teams.teams, name="teams"),
+    path("onboarding/", onboarding.onboardings, name="onboardings"),
+    path("onboarding/<uuid:uid>/", onboarding.resume, name="onboarding"),
+    path("onboarding/<uuid:uid>/hand/", onboarding.hand_over, name="onboarding_hand"),
+    path("onboarding/<uuid:uid>/propose/", onboarding.propose, name="onboarding_propose"),
+    path("onboarding/<uuid:uid>/close/", onboarding.close, name="onboarding_close"),
+    path("onboarding/<uuid:uid>/call/make/", onboarding.call, name="onboarding_call"),
+    path("onboarding/<uuid:uid>/<slug:key>/", onboarding.step, name="onboarding_step"),
+    path("onboarding/<uuid:uid>/<slug:key>/save/", onboarding.save, name="onboarding_save"),
+    path("onboarding/<uuid:uid>/<slug:key>/commit/", onboarding.commit, name="onboarding_commit"),
     path("tenants/new/", federation.create, name="tenant_new"),
     path("teams/<slug:slug>/", teams.tenant, name="tenant"),
+    path("teams/<slug:slug>/adoption/", adoption.team, name="adoption"),
     path("teams/<slug:slug>/edit/", federation.describe, name="tenant_edit"),
     path("teams/<slug:slug>/domains/join/", federation.join, name="domain_join"),
     path("teams/<slug:slug>/domains/leave/", federation.leave, name="domain_leave"),

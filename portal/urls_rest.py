@@ -16,6 +16,7 @@ from portal.rest.resources.forks import ForkResource
 from portal.rest.resources.groups import GroupResource
 from portal.rest.resources.harness import HarnessResource
 from portal.rest.resources.me import KeyResource, MeResource
+from portal.rest.resources.onboardings import OnboardingResource, StepResource
 from portal.rest.resources.people import PersonResource
 from portal.rest.resources.repositories import (
     PatternRequestResource,
@@ -26,6 +27,7 @@ from portal.rest.resources.servers import CredentialResource, ServerResource
 from portal.rest.resources.tenants import MemberResource, TenantResource
 from portal.rest.resources.tools import ToolResource
 from portal.rest.resources.versions import VersionResource
+from portal.rest.resources.wrapping import ApiResource, DocumentResource
 
 LIST: Final = {"get": "list"}
 LIST_AND_CREATE: Final = {"get": "list", "post": "create"}
@@ -59,6 +61,12 @@ urlpatterns = [
     _at("tenants/<slug:slug>/harness/preview", HarnessResource, {"post": "preview"}),
     _at("tenants/<slug:slug>/members", MemberResource, LIST),
     _at("tenants/<slug:slug>/members/<slug:handle>/<slug:role>", MemberResource, {"put": "give", "delete": "take"}),
+    _at("onboardings", OnboardingResource, LIST_AND_CREATE),
+    _at("onboardings/<uuid:uid>", OnboardingResource, READ),
+    *_acts("onboardings/<uuid:uid>", OnboardingResource, "hand", "propose", "close", "call"),
+    _at("onboardings/<uuid:uid>/steps/<slug:key>", StepResource, READ_AND_CHANGE),
+    _at("onboardings/<uuid:uid>/steps/<slug:key>/plan", StepResource, {"get": "plan"}),
+    *_acts("onboardings/<uuid:uid>/steps/<slug:key>", StepResource, "commit"),
     _at("people", PersonResource, LIST_AND_CREATE),
     _at("people/<slug:handle>", PersonResource, READ_AND_CHANGE),
     _at("agents", AgentResource, LIST_AND_CREATE),
@@ -70,8 +78,11 @@ urlpatterns = [
     _at("servers", ServerResource, LIST_AND_CREATE),
     _at("servers/<slug:slug>", ServerResource, READ_AND_CHANGE),
     *_acts("servers/<slug:slug>", ServerResource, "probe", "activate", "quarantine", "retire"),
-    *_acts("servers/<slug:slug>", ServerResource, "tools", "probes", "changes", "callers", method="get"),
+    *_acts("servers/<slug:slug>", ServerResource, "tools", "probes", "changes", "callers", "contract", method="get"),
     _at("servers/<slug:slug>/credential", CredentialResource, {**READ, "put": "update", "delete": "destroy"}),
+    _at("apis", ApiResource, {"post": "create"}),
+    _at("servers/<slug:slug>/document", DocumentResource, {**READ, "put": "update"}),
+    _at("servers/<slug:slug>/document/preview", DocumentResource, {"post": "preview"}),
     _at("tools", ToolResource, LIST),
     _at("tools/<uuid:uid>", ToolResource, READ),
     *_acts("tools/<uuid:uid>", ToolResource, "approve", "reject", "classify"),

@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 
-from registry import verbs
+from registry import provided, verbs
+from tenants import founded
 
 
 class RegistryConfig(AppConfig):
@@ -11,3 +12,5 @@ class RegistryConfig(AppConfig):
 
     def ready(self) -> None:
         verbs.register()
+        provided.register("registry.context.tools.PROVIDER")
+        founded.register("registry.providing.provide_for")

@@ -8,7 +8,7 @@ from kernel import clock
 from registry import queries
 from registry.models import Server, Tool
 from tenants.decisions import AgentFacts, Context, DelegationFacts, PersonFacts, ToolFacts, decide
-from tenants.models import Delegation
+from tenants.models import Agent, Delegation
 from tenants.principals import Principal
 from tenants.queries import reaches_of, roles_in
 
@@ -42,17 +42,17 @@ def _caller(
 ) -> Caller:
     held = {row.team_id: roles.get((row.person_id, row.team_id), frozenset())}
     person = PersonFacts(row.person_id, str(row.person.uid), row.person.is_active, row.person.clearance, held)
-    agent, context = _agent(row), Context(row.team_id, reach, clock.now().timestamp())
-    delegation = _delegation(row)
+    agent, context = agent_facts(row.agent), Context(row.team_id, reach, clock.now().timestamp())
+    delegation = delegation_facts(row)
     answers: dict[bool, list[tuple[Tool, tuple[str, ...]]]] = defaultdict(list)
     for tool in tools:
-        decision = decide(person, agent, delegation, _tool(tool), context)
+        decision = decide(person, agent, delegation, tool_facts(tool), context)
         answers[decision.allow].append((tool, decision.reasons))
     return Caller(row, [tool for tool, _ in answers[True]], answers[False])
 
 
-def _agent(row: Delegation) -> AgentFacts:
-    agent = row.agent
+def agent_facts(agent: Agent) -> AgentFacts:
+    """Returns an agent as the decision wants it."""
     return AgentFacts(
         id=agent.pk,
         uid=str(agent.uid),
@@ -64,7 +64,8 @@ def _agent(row: Delegation) -> AgentFacts:
     )
 
 
-def _delegation(row: Delegation) -> DelegationFacts:
+def delegation_facts(row: Delegation) -> DelegationFacts:
+    """Returns a delegation with all that it was cut from, as the decision wants it."""
     return DelegationFacts(
         id=row.pk,
         uid=str(row.uid),
@@ -78,10 +79,11 @@ def _delegation(row: Delegation) -> DelegationFacts:
         not_after=row.not_after.timestamp(),
         revoked=row.revoked_at is not None,
         depth=row.depth,
-        parent=_delegation(row.parent) if row.parent else None,
+        parent=delegation_facts(row.parent) if row.parent else None,
     )
 
 
-def _tool(tool: Tool) -> ToolFacts:
+def tool_facts(tool: Tool) -> ToolFacts:
+    """Returns a tool with its groups, as the decision wants it."""
     groups = frozenset(group.slug for group in tool.groups.all())
     return ToolFacts(str(tool.uid), tool.owner_id, tool.effect, tool.sensitivity, groups)

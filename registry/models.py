@@ -1,4 +1,4 @@
-"""MCP servers, their tools, pins, probes, groups and sealed credentials."""
+"""MCP servers, their tools, pins, probes, groups and sealed credentials; what is searched is in `registry.context`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,40 @@ from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
 from kernel import clock, ids
+from registry.context.memories import Gap, Memory
+from registry.context.models import Chunk, Document, Import, ImportItem, Source, Word
 from tenants.models import Person, Tenant
 from tenants.ownership import OwnedQuerySet
 from tenants.rules import Effect, Sensitivity, choices_of
 
+__all__ = [
+    "Chunk",
+    "Credential",
+    "Document",
+    "Gap",
+    "Import",
+    "ImportItem",
+    "Memory",
+    "Probe",
+    "Server",
+    "Source",
+    "Tool",
+    "ToolGroup",
+    "Word",
+]
+
 
 class Server(models.Model):
-    """An MCP server: an internal application, owned by its team (or a domain, or the platform)."""
+    """An MCP server, or an HTTP API that is wrapped as one: an internal application, owned by a team, a domain or the
+    platform."""
 
     class Transport(models.TextChoices):
         """How the gateway talks to it."""
 
         HTTP = "http", "Streamable HTTP"
         STDIO = "stdio", "stdio"
+        INTERNAL = "hanse", "Internal"
+        OPENAPI = "openapi", "HTTP API"
 
     class Status(models.TextChoices):
         """Only an active server's tools are served."""
@@ -39,7 +60,7 @@ class Server(models.Model):
     slug = models.SlugField(max_length=48, unique=True)
     name = models.CharField(max_length=120)
     summary = models.CharField(max_length=400, blank=True)
-    transport = models.CharField(max_length=5, choices=Transport.choices)
+    transport = models.CharField(max_length=7, choices=Transport.choices)
     url = models.CharField(max_length=500, blank=True)
     command = ArrayField(models.CharField(max_length=500), default=list, blank=True)
     status = models.CharField(max_length=11, choices=Status.choices, default=Status.DRAFT)
@@ -59,7 +80,9 @@ class Server(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(slug__regex=rf"^{ids.SLUG_PATTERN}$"), name="server_slug_shape"),
             models.CheckConstraint(
-                condition=Q(transport="http", command=[]) & ~Q(url="") | Q(transport="stdio", url="") & ~Q(command=[]),
+                condition=Q(transport__in=["http", "openapi"], command=[]) & ~Q(url="")
+                | Q(transport="stdio", url="") & ~Q(command=[])
+                | Q(transport="hanse", command=[], url__startswith="hanse:"),
                 name="server_one_transport",
             ),
         ]
@@ -71,6 +94,16 @@ class Server(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether this internal server answers for all tiers at once: `hanse:<name>`, not `hanse:<name>/<tenant>`."""
+        return self.transport == self.Transport.INTERNAL and "/" not in self.url
+
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether it is an HTTP API: its tools come from a document, not from what it shows."""
+        return self.transport == self.Transport.OPENAPI
 
 
 class Tool(models.Model):
@@ -185,6 +218,7 @@ class Probe(models.Model):
     missing = models.PositiveIntegerField(default=0)
     error = models.CharField(max_length=300, blank=True)
     duration_ms = models.PositiveIntegerField(default=0)
+    report = models.JSONField(default=dict, blank=True, help_text="What the owner's contract is judged by.")
 
     objects: ClassVar[models.Manager[Probe]] = OwnedQuerySet["Probe"].as_manager()
 
@@ -194,3 +228,28 @@ class Probe(models.Model):
             models.Index(fields=["owner", "id"], name="probe_by_owner"),
         ]
         ordering = ["-at"]
+
+
+class ApiDocument(models.Model):
+    """The OpenAPI document of a wrapped API as JSON, which of its operations are tools, and the next one.
+
+    A proposed document is looked at beside the present one, and is nothing else until somebody takes it.
+    """
+
+    server = models.OneToOneField(Server, on_delete=models.CASCADE, related_name="document")
+    owner = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    text = models.TextField()
+    digest = models.CharField(max_length=64)
+    chosen = ArrayField(models.CharField(max_length=600), default=list, blank=True)
+    taken_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
+    taken_at = models.DateTimeField(default=clock.now)
+    proposed = models.TextField(blank=True)
+    proposed_digest = models.CharField(max_length=64, blank=True)
+    proposed_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    proposed_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=1)
+
+    objects: ClassVar[models.Manager[ApiDocument]] = OwnedQuerySet["ApiDocument"].as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "id"], name="api_document_by_owner")]

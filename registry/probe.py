@@ -6,16 +6,17 @@ there is named by the setting `PROBE_ROUTE`, because the registry stands below t
 
 import asyncio
 import time
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, Protocol
 
 from django.conf import settings
 from django.utils.module_loading import import_string
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client import Transport
 
 from kernel.errors import DomainError
+from registry.contract import OLDER
 from registry.models import Server
 from registry.rules import MAX_TOOLS
 from registry.surfaces import Shown
@@ -23,7 +24,12 @@ from registry.surfaces import Shown
 SECONDS: Final = 20.0
 MAX_PAGES: Final = 20
 
-Route = Callable[[Server], AbstractAsyncContextManager[Transport]]
+
+class Route(Protocol):
+    """The way to a server. A `bare` one goes without the server's credential."""
+
+    def __call__(self, server: Server, *, bare: bool = False) -> AbstractAsyncContextManager[Transport]:
+        """Returns the way, to be entered."""
 
 
 def probe(server: Server) -> Shown:
@@ -36,10 +42,20 @@ async def _probe(server: Server, route: Route) -> Shown:
     began = time.monotonic()
     try:
         async with asyncio.timeout(SECONDS), route(server) as transport:
-            return await look(transport)
+            shown = await look(transport)
     except Exception as error:  # noqa: BLE001 - whatever a hostile server provokes is the probe's finding
         took = int((time.monotonic() - began) * 1000)
         return Shown(ok=False, error=_reason(error), duration_ms=took)
+    return replace(shown, bare=await _answers_bare(server, route)) if server.url else shown
+
+
+async def _answers_bare(server: Server, route: Route) -> bool:
+    """Tells whether the server shows its tools to who brings no credential: then whoever reaches it can call it."""
+    try:
+        async with asyncio.timeout(SECONDS), route(server, bare=True) as transport:
+            return (await look(transport)).ok
+    except Exception:  # noqa: BLE001 - every way of not answering is the answer that is wanted here
+        return False
 
 
 async def look(target: Any) -> Shown:
@@ -55,7 +71,18 @@ async def look(target: Any) -> Shown:
             if cursor is None or len(tools) >= MAX_TOOLS:
                 break
         protocol = str(client.protocol_version)
-    return Shown(ok=True, protocol=protocol, tools=tools, duration_ms=int((time.monotonic() - began) * 1000))
+        ping = await _answers_ping(client) if protocol in OLDER else None
+    took = int((time.monotonic() - began) * 1000)
+    return Shown(ok=True, protocol=protocol, tools=tools, duration_ms=took, ping=ping)
+
+
+async def _answers_ping(client: Client) -> bool:
+    """Only the older revisions have a ping."""
+    try:
+        await client.send_ping()
+    except MCPError:
+        return False
+    return True
 
 
 def _reason(error: BaseException) -> str:

@@ -6,6 +6,7 @@ from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet, Subque
 from django.db.models.functions import Coalesce
 
 from kernel import clock
+from registry.contract import Clause, Subject, examine
 from registry.models import Credential, Probe, Server, Tool, ToolGroup
 from tenants.models import Delegation, Tenant
 from tenants.principals import Principal
@@ -79,6 +80,28 @@ def probes(principal: Principal, server: Server) -> QuerySet[Probe]:
     return Probe.objects.visible_to(principal).filter(server=server)
 
 
+def contract_of(principal: Principal, server: Server) -> list[Clause]:
+    """Returns the owner's contract of a server that the principal was given, as its last probe saw it: three queries."""
+    last = probes(principal, server).first()
+    judged = tools(principal).filter(server=server).exclude(state__in=("missing", "rejected"))
+    report = last.report if last else {}
+    return examine(
+        Subject(
+            slug=server.slug,
+            url=server.url,
+            answered=server.probe_ok,
+            error=last.error if last else "",
+            protocol=server.protocol,
+            has_credential=credential_of(principal, server) is not None,
+            bare=report.get("bare"),
+            ping=report.get("ping"),
+            repeated=report.get("repeated", ()),
+            left_out=report.get("left_out", 0),
+            tools=[tool.seen for tool in judged if tool.seen is not None],
+        )
+    )
+
+
 def failing_servers(principal: Principal) -> QuerySet[Server]:
     """Returns active servers that did not answer their last probe."""
     return servers(principal).filter(status=Server.Status.ACTIVE, probe_ok=False)
@@ -119,6 +142,12 @@ def tool_counts(principal: Principal, servers: Iterable[Server]) -> dict[int, di
         approved=Count("pk", filter=Q(state="approved")), waiting=Count("pk", filter=Q(state__in=WAITING))
     )
     return {row["server"]: {"approved": row["approved"], "waiting": row["waiting"]} for row in counted}
+
+
+def server_counts_by_owner(principal: Principal, owners: Iterable[Tenant]) -> dict[int, int]:
+    """Returns how many visible active servers each of these tenants owns: one query."""
+    rows = Server.objects.visible_to(principal).filter(owner__in=[owner.pk for owner in owners], status="active")
+    return dict(rows.order_by().values_list("owner").annotate(n=Count("pk")))
 
 
 def ids_of_waiting_servers() -> QuerySet[Tool, int]:

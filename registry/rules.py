@@ -10,8 +10,11 @@ from kernel.canonical import canonical_json, digest
 from registry.schemas import Unusable, compile_schema
 from tenants.rules import Effect
 
-PINNED_FIELDS: Final = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
+SHOWN_FIELDS: Final = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
 """All of a definition that an agent's model reads. Icons and `_meta` are not shown to it."""
+
+PINNED_FIELDS: Final = (*SHOWN_FIELDS, "request")
+"""What an approver pins: that, and for an operation of a wrapped HTTP API the plan of its request."""
 
 MAX_TOOLS: Final = 1_000
 MAX_DEFINITION_BYTES: Final = 64 * 1024
@@ -35,6 +38,11 @@ _SUSPICIOUS: Final = (
 def pinned_definition(tool: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the part of a tool that the pin covers, without absent fields."""
     return {field: tool[field] for field in PINNED_FIELDS if tool.get(field) is not None}
+
+
+def shown_definition(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the part that an MCP server says of its own tool. A plan of a request is ours, so none is taken from it."""
+    return {field: tool[field] for field in SHOWN_FIELDS if tool.get(field) is not None}
 
 
 def pin_of(definition: Mapping[str, Any]) -> str:
@@ -83,6 +91,11 @@ def warnings_of(tool: Mapping[str, Any]) -> list[str]:
     return list(found)
 
 
+def is_tool_name(name: object) -> bool:
+    """Tells whether the protocol lets a tool be called like this."""
+    return isinstance(name, str) and _TOOL_NAME.match(name) is not None
+
+
 def is_storable(tool: Mapping[str, Any]) -> bool:
     """Tells whether a definition can be kept: small enough, valid Unicode, and no NUL, which PostgreSQL refuses."""
     definition = pinned_definition(tool)
@@ -99,7 +112,7 @@ def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[
 
 
 def _name_faults(name: object) -> Iterator[str]:
-    if not isinstance(name, str) or not _TOOL_NAME.match(name):
+    if not is_tool_name(name):
         yield "the name is not 1 to 128 of A-Z, a-z, 0-9, _ . -"
 
 

@@ -13,6 +13,7 @@ from kernel.secrets import Secret
 from registry import sealing, verbs
 from registry.addresses import AddressPolicy, check_url, resolve
 from registry.models import Credential, Server, Tool, ToolGroup
+from registry.providers import providers
 from tenants import authority
 from tenants.models import Tenant
 from tenants.principals import Principal
@@ -41,11 +42,16 @@ def register_server(
     summary: str = "",
     url: str = "",
     command: Sequence[str] = (),
+    wrapped: bool = False,
 ) -> Server:
-    """Returns a draft. Nothing of it is served before it was probed, its tools approved and it was activated."""
-    transport = _transport(url, command)
+    """Returns a draft. Nothing of it is served before it was probed, its tools approved and it was activated.
+
+    A wrapped one is an HTTP API: `registry.wrapping` registers it together with its document.
+    """
+    transport = _transport(url, command, wrapped=wrapped)
     _require_owner(actor, owner, transport, "register servers")
     require_slug(slug)
+    _check_free(slug)
     _check_target(url, command, addresses)
     try:
         with transaction.atomic():
@@ -88,7 +94,7 @@ def change_server(
     target = (url if url is not None else server.url, list(command) if command is not None else server.command)
     moved = target != (server.url, server.command)
     if moved:
-        if _transport(*target) != server.transport:
+        if _transport(*target, wrapped=server.is_wrapped) != server.transport:
             raise Invalid("The transport stays.", errors={"url": ["Register another server for another transport."]})
         _check_target(*target, addresses)
         server.url, server.command = target
@@ -217,7 +223,17 @@ def change_group(
     return group
 
 
-def _transport(url: str, command: Sequence[str]) -> str:
+def _check_free(slug: str) -> None:
+    """Nobody's server poses as an internal one, not even of a tenant that is not there yet."""
+    if any(slug == provider.slug or slug.startswith(f"{provider.slug}-") for provider in providers()):
+        raise Invalid("The name cannot be used.", errors={"slug": ["This beginning is kept for internal servers."]})
+
+
+def _transport(url: str, command: Sequence[str], *, wrapped: bool) -> str:
+    if wrapped and url and not command:
+        if "?" in url:
+            raise Invalid("The address holds a query.", errors={"url": ["Each operation brings a query of its own."]})
+        return Server.Transport.OPENAPI
     if bool(url) == bool(command):
         raise Invalid("Say where it is.", errors={"url": ["Give a URL, or a command for stdio, and not both."]})
     return Server.Transport.HTTP if url else Server.Transport.STDIO
@@ -252,7 +268,7 @@ def _is_word(text: str) -> bool:
 def _check_credential(server: Server, kind: str, header: str, value: Secret) -> str:
     header = "authorization" if kind in {"bearer", "basic"} else header.strip().lower()
     errors: dict[str, list[str]] = {}
-    if server.transport != Server.Transport.HTTP:
+    if server.transport == Server.Transport.STDIO:
         errors["server"] = ["A stdio server takes no header."]
     if not _HEADER.fullmatch(header) or header in FORBIDDEN_HEADERS or header.startswith("mcp-"):
         errors["header"] = ["A header name that the gateway does not set itself."]

@@ -1,5 +1,6 @@
 """Writes to tools: what a probe saw, and what a person approves. An agent sees only what was approved."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,6 +31,8 @@ class Shown:
     tools: Sequence[Mapping[str, Any]] = ()
     error: str = ""
     duration_ms: int = 0
+    ping: bool | None = None
+    bare: bool | None = None
 
 
 @transaction.atomic
@@ -43,11 +46,14 @@ def take_in_probe(*, server: Server, shown: Shown) -> Probe:
     server = lock(server)
     if (server.url, server.command) != looked_at:
         shown = Shown(ok=False, error="Its target was changed while it was looked at.", duration_ms=shown.duration_ms)
-    counts = _compare(server, shown) if shown.ok else {"added": 0, "changed": 0, "missing": 0}
+    # What is behind a wrapped API's tools is its document: that it answers says nothing about them.
+    looks = shown.ok and not server.is_wrapped
+    listed = [rules.shown_definition(tool) for tool in shown.tools] if looks else []
+    counts = compare(server, listed) if looks else {"added": 0, "changed": 0, "missing": 0}
     present = clock.now()
     server.probed_at, server.probe_ok = present, shown.ok
     if shown.ok:
-        server.protocol = shown.protocol
+        server.protocol = "" if server.is_wrapped else shown.protocol
     if any(counts.values()):
         server.tools_changed_at = present
         record(
@@ -62,9 +68,10 @@ def take_in_probe(*, server: Server, shown: Shown) -> Probe:
         at=present,
         ok=shown.ok,
         protocol=shown.protocol,
-        tools=len(shown.tools),
+        tools=Tool.objects.filter(server=server, seen__isnull=False).count() if server.is_wrapped else len(shown.tools),
         error=shown.error[:300],
         duration_ms=shown.duration_ms,
+        report=_report(shown),
         **counts,
     )
     old = Probe.objects.filter(server=server).order_by("-at").values_list("pk", flat=True)[KEPT_PROBES:]
@@ -133,11 +140,15 @@ def classify_tool(
     return tool
 
 
-def _compare(server: Server, shown: Shown) -> dict[str, int]:
+def compare(server: Server, tools: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Returns how many tools are new, changed and gone, after their states were set by what a locked server has now.
+
+    For who writes to servers; everybody else approves what this found.
+    """
     counts = {"added": 0, "changed": 0, "missing": 0}
     known = {tool.name: tool for tool in Tool.objects.select_for_update().filter(server=server)}
     taken = {tool.exposed_name for tool in known.values()}
-    listed = _acceptable(shown.tools)
+    listed = _acceptable(tools)
     for name, definition in listed.items():
         if (tool := known.get(name)) is None:
             counts["added"] += _add(server, name, definition, taken)
@@ -161,6 +172,15 @@ def _acceptable(tools: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]
         if isinstance(name, str) and 0 < len(name) <= MAX_NAME and name not in listed and rules.is_storable(tool):
             listed[name] = rules.pinned_definition(tool)
     return listed
+
+
+def _report(shown: Shown) -> dict[str, Any]:
+    """Returns what the tools' rows do not say: repeated names, what was left out, and how the server answered."""
+    names = Counter(name for tool in shown.tools if isinstance(name := tool.get("name"), str))
+    repeated = sorted(name[:MAX_NAME] for name, times in names.items() if times > 1)[:20]
+    left_out = len(shown.tools) - len(_acceptable(shown.tools)) - sum(names.values()) + len(names)
+    said = {"ping": shown.ping, "bare": shown.bare, "repeated": repeated, "left_out": max(0, left_out)}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _add(server: Server, name: str, definition: dict[str, Any], taken: set[str]) -> bool:

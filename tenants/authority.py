@@ -1,7 +1,7 @@
 """Who may do what to tenants, people and agents. Each check raises `Forbidden` naming the grant and its giver."""
 
 from kernel.errors import Forbidden
-from tenants.models import Agent, Delegation, Tenant
+from tenants.models import Agent, Delegation, Onboarding, Tenant
 from tenants.principals import Principal
 from tenants.rules import Role, Tier
 
@@ -105,3 +105,42 @@ def require_reviewer(actor: Principal, tenant: Tenant, act: str) -> None:
             missing=f"reviewer in {tenant.slug}",
             given_by=GIVER_OF_TIER[Tier(tenant.tier)],
         )
+
+
+def opens(actor: Principal) -> bool:
+    """Tells whether the actor may begin an onboarding: a platform admin, or the steward of any domain."""
+    stewards = any(Role.DOMAIN_STEWARD in roles for roles in actor.access.roles.values())
+    return actor.access.is_platform_admin or stewards
+
+
+def require_opener(actor: Principal, act: str) -> None:
+    """Raises unless the actor may begin an onboarding."""
+    if not opens(actor):
+        raise Forbidden(
+            f"Only a steward of a domain or a platform admin may {act}.",
+            missing="domain_steward in a domain",
+            given_by=GIVER_OF_TIER[Tier.DOMAIN],
+        )
+
+
+def carries(actor: Principal, onboarding: Onboarding) -> bool:
+    """Tells whether the actor may go on with an onboarding: before the team stands who began it or is named to lead
+    it, afterwards who works in the team; a platform admin always. That somebody knows its address gives nothing.
+    """
+    if onboarding.owner is not None:
+        return contributes(actor, onboarding.owner)
+    named = actor.person_id is not None and actor.person_id in (onboarding.begun_by_id, onboarding.lead_id)
+    return actor.access.is_platform_admin or named
+
+
+def require_carrier(actor: Principal, onboarding: Onboarding, act: str) -> None:
+    """Raises unless the actor may go on with this onboarding."""
+    if carries(actor, onboarding):
+        return
+    if onboarding.owner is not None:
+        require_keeper(actor, onboarding.owner, act)
+    raise Forbidden(
+        f"Only who began it, who is named to lead the team, or a platform admin may {act}.",
+        missing="to be named to lead the team",
+        given_by=f"{onboarding.begun_by.name} or a platform admin",
+    )

@@ -102,6 +102,14 @@ def decide(
     return Decision(allow=True, reasons=("person", "agent", "delegation"))
 
 
+def sensitivity_ceiling(person: PersonFacts, agent: AgentFacts, delegation: DelegationFacts) -> int:
+    """Returns how sensitive what a call shows may be: the lowest that person, agent and each delegation admit."""
+    ceiling, link, steps = min(person.clearance, profile_sensitivity(agent.profile)), delegation, 0
+    while link.parent is not None and steps <= MAX_DEPTH:
+        ceiling, link, steps = min(ceiling, link.sensitivity), link.parent, steps + 1
+    return min(ceiling, link.sensitivity)
+
+
 def _against_person(person: PersonFacts, tool: ToolFacts, context: Context) -> Iterator[str]:
     roles = person.roles.get(context.team, frozenset())
     if not person.active:

@@ -15,7 +15,7 @@ from django.db.models.functions import Lower
 from kernel import clock, ids
 from tenants.access import Viewer
 from tenants.ownership import OwnedQuerySet
-from tenants.rules import MAX_DEPTH, Concern, Effect, Profile, Role, Sensitivity, Tier, choices_of
+from tenants.rules import MAX_DEPTH, Concern, Effect, Origin, Profile, Role, Sensitivity, Tier, choices_of
 
 
 class TenantQuerySet(models.QuerySet["Tenant"]):
@@ -39,7 +39,7 @@ class Tenant(models.Model):
     origin = models.CharField(
         max_length=8,
         default="internal",
-        choices=[("internal", "Internal"), ("acquired", "Acquired"), ("regional", "Regional")],
+        choices=choices_of(Origin),
     )
     summary = models.CharField(max_length=400, blank=True)
     invented = models.BooleanField(default=False, help_text="Part of the demo estate, not of a real organisation.")
@@ -252,3 +252,54 @@ class Delegation(models.Model):
         if at < self.not_before:
             return "waiting"
         return "live" if at < self.not_after else "expired"
+
+
+class OnboardingQuerySet(models.QuerySet["Onboarding"]):
+    """Onboardings: who sees the team sees them; before there is a team, who began it and who is named to lead it."""
+
+    def visible_to(self, principal: Viewer) -> OnboardingQuerySet:
+        """Returns the onboardings that the principal sees; a platform admin sees all."""
+        visible, person = principal.access.visible, principal.person_id
+        if visible is None:
+            return self
+        if person is None:
+            return self.none()
+        named = Q(owner=None) & (Q(begun_by=person) | Q(lead=person))
+        return self.filter(Q(owner__in=visible) | named)
+
+
+class Onboarding(models.Model):
+    """A team being brought on board: what was answered so far. What is done is never kept here, it is looked up."""
+
+    uid = models.UUIDField(unique=True, default=ids.new_uid, editable=False)
+    owner = models.OneToOneField(Tenant, on_delete=models.PROTECT, null=True, blank=True, related_name="onboarding")
+    name = models.CharField(max_length=120)
+    begun_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    lead = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    answers = models.JSONField(default=dict, blank=True, help_text="By step: values, revision, who and when.")
+    started_at = models.DateTimeField(default=clock.now, editable=False)
+    proposed_at = models.DateTimeField(null=True, blank=True, help_text="When the new team was put to the admins.")
+    first_call = models.UUIDField(null=True, blank=True, help_text="The call's id in the log.")
+    first_call_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_reason = models.CharField(max_length=200, blank=True)
+    version = models.PositiveIntegerField(default=1)
+
+    objects: ClassVar[models.Manager[Onboarding]] = OnboardingQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(first_call=None, first_call_at=None)
+                | Q(first_call__isnull=False, first_call_at__isnull=False, owner__isnull=False),
+                name="onboarding_first_call_of_a_team",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["begun_by", "-id"], name="onboarding_by_beginner"),
+            models.Index(fields=["lead", "-id"], name="onboarding_by_lead"),
+        ]
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.name

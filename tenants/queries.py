@@ -10,8 +10,8 @@ from django.db.models import Case, Count, Model, Prefetch, Q, QuerySet, Value, W
 
 from kernel import clock
 from kernel.errors import Invalid, NotFound
-from tenants.authority import require_keeper
-from tenants.models import Agent, Delegation, DomainMembership, Membership, Person, Tenant
+from tenants.authority import require_keeper, require_opener
+from tenants.models import Agent, Delegation, DomainMembership, Membership, Onboarding, Person, Tenant
 from tenants.principals import Principal
 from tenants.rules import Role, Tier
 
@@ -169,6 +169,15 @@ def person_to_admit(principal: Principal, tenant: Tenant, who: str) -> Person:
     return found
 
 
+def person_to_name(principal: Principal, who: str) -> Person:
+    """Returns anybody by exact handle or address, for who may begin an onboarding; nobody else can ask."""
+    require_opener(principal, "name who goes on")
+    found = Person.objects.filter(Q(handle=who.strip()) | Q(email__iexact=who.strip())).first()
+    if found is None:
+        raise Invalid("There is nobody of that name.", errors={"person": ["Nobody has this handle or address."]})
+    return found
+
+
 def ids_of_role(role: str) -> QuerySet[Membership, int]:
     """Returns who holds a role anywhere, as a subquery: it shows nothing by itself."""
     return Membership.objects.filter(role=role).order_by().values_list("person", flat=True)
@@ -195,6 +204,21 @@ def names_of_agents(uids: set[str]) -> dict[str, Agent]:
 def person_count(tenant: Tenant) -> int:
     """Returns how many people hold a role in a tenant."""
     return Membership.objects.filter(tenant=tenant).values("person").distinct().count()
+
+
+def platform_tenant() -> Tenant:
+    """Returns the one platform, which everybody sees."""
+    return Tenant.objects.get(tier=Tier.PLATFORM)
+
+
+def onboardings(principal: Principal) -> QuerySet[Onboarding]:
+    """Returns visible onboardings with their people and team, the newest first."""
+    return Onboarding.objects.visible_to(principal).select_related("owner", "begun_by", "lead").order_by("-id")
+
+
+def onboarding_by_uid(principal: Principal, uid: str) -> Onboarding:
+    """Returns one visible onboarding."""
+    return one_of(onboardings(principal), "onboarding", uid=uid)
 
 
 def _as_uid(text: str) -> UUID:

@@ -22,6 +22,15 @@ class Concern(StrEnum):
     GEOGRAPHIC = "geographic"
 
 
+class Origin(StrEnum):
+    """Where a team comes from."""
+
+    INTERNAL = "internal"
+    PRODUCT_LINE = "product"
+    REGIONAL = "regional"
+    ACQUIRED = "acquired"
+
+
 class Role(StrEnum):
     """What a person is in one tenant."""
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from tenants.access import ALL
 
@@ -11,8 +12,10 @@ __all__ = ["ALL", "tenant_scope"]
 
 
 @contextmanager
-def tenant_scope(scope: str | Iterable[int]) -> Iterator[None]:
+def tenant_scope(scope: str | Iterable[int], *, person: int | None = None) -> Iterator[None]:
     """Limits every statement inside to the rows of these tenants, by row level security.
+
+    `person` is who asks: a few rows belong to people before they belong to a tenant.
 
     The setting is transaction-local, so a pooled connection never carries it to the next borrower. Without any
     scope the database shows no team-owned row at all. Opens a transaction when there is none.
@@ -21,10 +24,20 @@ def tenant_scope(scope: str | Iterable[int]) -> Iterator[None]:
     value = ALL if scope == ALL else "{" + ",".join(str(int(item)) for item in scope) + "}"
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('hanse.scope', true), set_config('hanse.scope', %s, true)", [value])
-            before = cursor.fetchone()[0] or ""
+            before = _tell(cursor, value, "" if person is None else str(int(person)))
         yield
         # The setting ends with the transaction, and rolling back puts it back by itself.
         if is_inner and not connection.needs_rollback:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('hanse.scope', %s, true)", [before])
+                _tell(cursor, *before)
+
+
+def _tell(cursor: CursorWrapper, scope: str, person: str) -> tuple[str, str]:
+    """Returns what was set before."""
+    cursor.execute(
+        "SELECT current_setting('hanse.scope', true), current_setting('hanse.person', true),"
+        " set_config('hanse.scope', %s, true), set_config('hanse.person', %s, true)",
+        [scope, person],
+    )
+    row = cursor.fetchone()
+    return row[0] or "", row[1] or ""

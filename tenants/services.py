@@ -3,11 +3,12 @@
 from typing import Final
 
 from django.db import IntegrityError, transaction
+from django.utils.module_loading import import_string
 
 from audit.services import open_stream, record
 from kernel.errors import Conflict, Forbidden, Invalid
 from kernel.ids import is_slug
-from tenants import authority, verbs
+from tenants import authority, founded, verbs
 from tenants.models import DomainMembership, Membership, Person, Tenant
 from tenants.principals import Principal
 from tenants.rules import ROLES_OF_TIER, Role, Sensitivity, Tier, role_fits
@@ -65,6 +66,8 @@ def create_tenant(
         raise Conflict(f"There is a tenant “{slug}” already.", slug=slug) from error
     open_stream(scope=tenant.pk, name=slug)
     _record(actor, tenant, verbs.TENANT_CREATED, slug, tier=tier, concern=concern)
+    for step in founded.STEPS:
+        import_string(step)(tenant)
     return tenant
 
 

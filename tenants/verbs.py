@@ -20,6 +20,12 @@ DELEGATED: Final = "tenants.delegation.created"
 NARROWED: Final = "tenants.delegation.narrowed"
 REVOKED: Final = "tenants.delegation.revoked"
 TOKEN_MINTED: Final = "tenants.token.minted"  # noqa: S105 - the name of an act, not a secret
+ONBOARDING_BEGUN: Final = "tenants.onboarding.begun"
+ONBOARDING_HANDED: Final = "tenants.onboarding.handed"
+ONBOARDING_PROPOSED: Final = "tenants.onboarding.proposed"
+ONBOARDING_STEP: Final = "tenants.onboarding.committed"
+ONBOARDING_FINISHED: Final = "tenants.onboarding.finished"
+ONBOARDING_CLOSED: Final = "tenants.onboarding.closed"
 
 LABELS: Final = {
     TENANT_CREATED: "Created a tenant",
@@ -38,6 +44,12 @@ LABELS: Final = {
     NARROWED: "Narrowed a delegation",
     REVOKED: "Revoked a delegation",
     TOKEN_MINTED: "Minted an agent token",
+    ONBOARDING_BEGUN: "Began an onboarding",
+    ONBOARDING_HANDED: "Handed an onboarding over",
+    ONBOARDING_PROPOSED: "Proposed a team",
+    ONBOARDING_STEP: "Committed a step of an onboarding",
+    ONBOARDING_FINISHED: "Made a team's first governed call",
+    ONBOARDING_CLOSED: "Closed an onboarding",
 }
 
 

@@ -70,7 +70,12 @@ class Difference:
 
 def compare(base: Mapping[str, Any], head: Mapping[str, Any], fork: Mapping[str, Any]) -> Difference:
     """Returns the three-way difference of three resolved documents."""
-    three = keyed(base), keyed(head), keyed(fork)
+    return compare_keyed(keyed(base), keyed(head), keyed(fork))
+
+
+def compare_keyed(base: Keyed, head: Keyed, fork: Keyed) -> Difference:
+    """Returns the same of contents by keys, which are only read: who compares many forks keys base and head once."""
+    three = base, head, fork
     return Difference((*_values((), *(side.tree for side in three)), *_orders(*three)))
 
 

@@ -121,7 +121,8 @@ def _blueprint_and_number(principal: Principal, ref: str) -> tuple[Blueprint, st
 
 def version_before(principal: Principal, version: Version) -> Version | None:
     """Returns the published version that a version is compared with: the newest one older than it, else the head."""
-    rows = Version.objects.visible_to(principal).filter(blueprint=version.blueprint, status=Version.Status.PUBLISHED)
+    rows = Version.objects.visible_to(principal).select_related("blueprint", "blueprint__owner")
+    rows = rows.filter(blueprint=version.blueprint, status=Version.Status.PUBLISHED)
     return rows.filter(pk__lt=version.pk).order_by("-id").first()
 
 

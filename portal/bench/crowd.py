@@ -103,7 +103,8 @@ _STATEMENTS: Final = (
                now() - n * interval '1 minute', 1
           FROM generate_series(1, %(servers)s) AS n, teams""",  # noqa: S608 - constants of this file
     """INSERT INTO registry_toolgroup (uid, owner_id, slug, name, server_id, created_at, version)
-       SELECT gen_random_uuid(), owner_id, slug, name, id, created_at, 1 FROM registry_server""",
+       SELECT gen_random_uuid(), owner_id, slug, name, id, created_at, 1 FROM registry_server
+        WHERE transport = 'http'""",
     """INSERT INTO registry_tool (uid, server_id, owner_id, name, exposed_name, title, description, effect, sensitivity,
            definition, pin, seen, seen_pin, state, faults, warnings, first_seen_at, version)
        SELECT gen_random_uuid(), s.id, s.owner_id, 'tool-' || k, s.slug || '__tool-' || k, 'Tool ' || k,
@@ -112,13 +113,14 @@ _STATEMENTS: Final = (
               CASE WHEN s.id %% 40 = 0 AND k = 1 THEN 'new' ELSE 'approved' END, '{}', '{}', now(), 1
          FROM registry_server s, generate_series(1, %(tools_each)s) AS k,
               LATERAL (SELECT jsonb_build_object('name', 'tool-' || k, 'description', 'Does one thing.', 'inputSchema',
-                jsonb_build_object('type', 'object')) AS definition) d""",
+                jsonb_build_object('type', 'object')) AS definition) d
+        WHERE s.transport = 'http'""",
     """INSERT INTO registry_toolgroup_tools (toolgroup_id, tool_id)
        SELECT g.id, t.id FROM registry_tool t JOIN registry_toolgroup g ON g.server_id = t.server_id
-        WHERE t.state = 'approved'""",
-    """INSERT INTO registry_probe (server_id, owner_id, at, ok, protocol, tools, added, changed, missing, error, duration_ms)
-       SELECT id, owner_id, probed_at - k * interval '5 minutes', probe_ok, protocol, 10, 0, 0, 0, '', 12
-         FROM registry_server, generate_series(0, 4) AS k""",
+        WHERE t.state = 'approved' AND t.name LIKE 'tool-%%'""",
+    """INSERT INTO registry_probe (server_id, owner_id, at, ok, protocol, tools, added, changed, missing, error, duration_ms, report)
+       SELECT id, owner_id, probed_at - k * interval '5 minutes', probe_ok, protocol, 10, 0, 0, 0, '', 12, '{}'
+         FROM registry_server, generate_series(0, 4) AS k WHERE transport = 'http'""",
     f"""WITH {_TEAMS}, made AS (
           INSERT INTO tenants_person (uid, email, handle, name, clearance, is_active, is_superuser, password, created_at, version)
           SELECT gen_random_uuid(), 'p' || n || '@bench.test', 'p' || n, 'Person ' || n, 1, true, false, '!', now(), 1

@@ -14,7 +14,9 @@ from portal.cli.processes import ROOT
 from portal.config import Config
 from portal.keys import write_atomically
 
-_PATTERNS: Final = ("*/migrations/*.py", "static/**/*", "portal/management/commands/prepare.py")
+# What internal servers ship as tools: a new definition is put into the catalog by `prepare`.
+_SHIPPED: Final = ("registry/context/tools.py", "registry/context/shapes.py", "registry/providing.py")
+_PATTERNS: Final = ("*/migrations/*.py", "static/**/*", "portal/management/commands/prepare.py", *_SHIPPED)
 
 
 def is_prepared(config: Config) -> bool:

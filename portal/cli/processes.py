@@ -41,6 +41,11 @@ def children(config: Config, *, split: bool) -> Iterator[Child]:
         demo = ["-m", "portal.demo.serving", str(config.data / "demo"), port]
         yield Child(name="demo", command=[sys.executable, *demo], environment=_plain_environment())
     yield _child(config, "worker", "app", _worker(), split=split, writes=[config.data / "files"])
+    # A directory of its own, so that nobody else behind a fence can put another socket in its place.
+    internal = [str(MANAGE), "internal_servers"]
+    yield _child(
+        config, "internal", "app", internal, split=split, writes=[config.internal_socket.parent], hides_all=True
+    )
     yield _child(config, "stdio", "gateway", _stdio(config), split=split, writes=None, hides_all=True)
 
 
@@ -129,7 +134,8 @@ def _hidden_from(config: Config, group: str) -> list[Path]:
 
 def _plain_environment() -> dict[str, str]:
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    return inherited | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    # One core for one embedding: threads that wait for each other cost more than they give beside other work.
+    return inherited | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def _demo_repositories(config: Config) -> list[Path]:
@@ -146,6 +152,7 @@ def _demo_upstream(config: Config) -> list[str]:
 def _portal_secrets(config: Config) -> dict[str, str]:
     secrets = {"HANSE_SECRET_KEY": config.secret_key, "CELERY_BROKER_URL": config.broker_url}
     secrets["HANSE_MAIL_URL"] = config.mail_url
+    secrets["HANSE_EMBEDDING_KEY"] = config.embedding.key
     if config.oidc:
         secrets["HANSE_OIDC_CLIENT_SECRET"] = config.oidc.client_secret
     return {name: value for name, value in secrets.items() if value}
@@ -155,6 +162,8 @@ def _is_plain_setting(name: str) -> bool:
     return name in {
         "HANSE_ALLOWED_HOSTS",
         "HANSE_DEBUG",
+        "HANSE_EMBEDDING",
+        "HANSE_EMBEDDING_MODEL",
         "HANSE_MAIL_FROM",
         "HANSE_OIDC_CLIENT_ID",
         "HANSE_OIDC_NAME",

@@ -180,7 +180,12 @@ def _tell_how_to_sign_in(supervisor: Supervisor, config: Config) -> None:
 
 def _is_ready(config: Config, *, split: bool) -> bool:
     places = [(config.port, "/readyz")] + ([(config.port + 1, "/readyz")] if split else [])
-    return all(_answers(config.host, port, path) for port, path in places)
+    return all(_answers(config.host, port, path) for port, path in places) and _listens(config.internal_socket)
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as asked:
+        return asked.connect_ex(str(path)) == 0
 
 
 def _answers(host: str, port: int, path: str) -> bool:

@@ -206,7 +206,7 @@ def _make_agents(loaded: Loaded) -> None:
             actor=principal_of(loaded.people[grant.person]),
             agent=agent,
             team=agent.home,
-            tool_groups=grant.groups,
+            tool_groups=(*grant.groups, "context"),
             effect_ceiling=grant.effect,
             sensitivity_ceiling=grant.sensitivity,
             not_after=clock.now() + timedelta(days=grant.days),

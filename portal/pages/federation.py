@@ -12,11 +12,11 @@ from tenants import authority, services
 from tenants import queries as tenants
 from tenants.models import Tenant
 from tenants.principals import Principal
-from tenants.rules import Concern, Tier
+from tenants.rules import Concern, Origin, Tier, choices_of
 
 TIERS = [(Tier.TEAM.value, "Team"), (Tier.DOMAIN.value, "Domain")]
 CONCERNS = [("", "None: it is a team"), *((concern.value, concern.value.capitalize()) for concern in Concern)]
-ORIGINS = [("internal", "Internal"), ("acquired", "Acquired"), ("regional", "Regional")]
+ORIGINS = choices_of(Origin)
 OFFERED = 200
 """Names that a form suggests; others can be typed."""
 

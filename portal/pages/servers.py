@@ -18,9 +18,11 @@ from kernel.secrets import Secret
 from portal import keyring
 from portal.pages import trails
 from portal.pages.screens import principal_of, screen, show, submit
-from registry import callers, services
+from portal.pages.wrapping import operations_tab
+from registry import callers, documents, services
 from registry import queries as registry
 from registry.addresses import AddressPolicy
+from registry.contract import errors_of
 from registry.models import Server
 from registry.tasks import probe_server
 from tenants import authority
@@ -28,9 +30,10 @@ from tenants import queries as tenants
 from tenants.principals import Principal
 from tenants.rules import Effect, Sensitivity
 
-TABS = ("tools", "callers", "probes", "changes", "credential")
+TABS = ("tools", "operations", "callers", "probes", "changes", "credential")
 NAMES = {
     "tools": "Tools",
+    "operations": "Operations",
     "callers": "Who can call",
     "probes": "Probes",
     "changes": "Changes",
@@ -271,7 +274,7 @@ def _render(
         "section": "catalog",
         "server": server,
         "tab": tab,
-        "tabs": [_tab(server, name, tab, counts) for name in TABS if name != "credential" or server.url],
+        "tabs": [_tab(server, name, tab, counts) for name in TABS if _has(server, name)],
         "counts": counts,
         "calls": _calls(principal, server),
         "keeps": authority.keeps(principal, server.owner),
@@ -283,6 +286,10 @@ def _render(
     }
     status = 422 if form is not None else 200
     return render(request, "pages/server/page.html", context | ({"form": form} if form else {}), status=status)
+
+
+def _has(server: Server, tab: str) -> bool:
+    return {"credential": bool(server.url), "operations": server.is_wrapped}.get(tab, True)
 
 
 def _calls(principal: Principal, server: Server) -> list[int]:
@@ -310,7 +317,15 @@ def _tools(request: HttpRequest, principal: Principal, server: Server) -> dict[s
         rows = rows.filter(name__icontains=words)
     order = {"changed": 0, "new": 1, "missing": 2, "approved": 3, "rejected": 4}
     tools = sorted(rows[:500], key=lambda tool: (order.get(tool.state, 9), tool.name))
-    return {"tools": tools, "state": state, "q": words, "effects": list(Effect), "sensitivities": list(Sensitivity)}
+    levels = {"effects": list(Effect), "sensitivities": list(Sensitivity)}
+    return {"tools": tools, "state": state, "q": words, **levels, **_contract(principal, server)}
+
+
+def _contract(principal: Principal, server: Server) -> dict[str, object]:
+    clauses = registry.contract_of(principal, server)
+    faulty = len(errors_of(clauses))
+    advised = sum(len(clause.findings) for clause in clauses) - faulty
+    return {"contract": clauses, "faulty": faulty, "advised": advised}
 
 
 def _callers(request: HttpRequest, principal: Principal, server: Server) -> dict[str, object]:
@@ -327,11 +342,16 @@ def _changes(request: HttpRequest, principal: Principal, server: Server) -> dict
 
 
 def _credential(request: HttpRequest, principal: Principal, server: Server) -> dict[str, object]:
-    return {"credential": registry.credential_of(principal, server), "form": CredentialForm()}
+    proposals = documents.proposals_of(principal, server) if server.is_wrapped else ()
+    usable = [found for found in proposals if found.kind]
+    initial = {"kind": usable[0].kind, "header": usable[0].header} if usable else None
+    credential = registry.credential_of(principal, server)
+    return {"credential": credential, "form": CredentialForm(initial=initial), "proposals": proposals}
 
 
 _CONTENTS = {
     "tools": _tools,
+    "operations": operations_tab,
     "callers": _callers,
     "probes": _probes,
     "changes": _changes,

@@ -53,6 +53,7 @@ def teams(request: HttpRequest) -> HttpResponse:
         "people": {node.pk: node.people for node in nodes},  # type: ignore[attr-defined]
         "mine": set(principal.access.roles),
         "is_admin": principal.access.is_platform_admin,
+        "opens": authority.opens(principal),
     }
     return render(request, "pages/teams/tree.html", context)
 

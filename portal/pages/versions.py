@@ -28,6 +28,7 @@ from tenants.models import Tenant
 from tenants.principals import Principal
 
 MAX_TEXT: Final = 256 * 1024
+DECISIONS: Final = {"publish": "is published", "reject": "is rejected", "withdraw": "is withdrawn"}
 EDITOR: Final = {"class": "code", "rows": 28, "spellcheck": "false", "autocomplete": "off"}
 
 
@@ -112,6 +113,8 @@ def version(request: HttpRequest, namespace: str, name: str, semver: str) -> Htt
 @screen("POST")
 def decide(request: HttpRequest, namespace: str, name: str, semver: str, act: str) -> HttpResponse:
     """Publishes, rejects or withdraws a proposed version."""
+    if act not in DECISIONS:
+        raise NotFound("There is no such decision.")
     principal, found = _version(request, namespace, name, semver)
     reason = request.POST.get("reason", "")
     if act == "publish":
@@ -120,8 +123,7 @@ def decide(request: HttpRequest, namespace: str, name: str, semver: str, act: st
         publishing.reject_version(actor=principal, version=found, reason=reason)
     else:
         publishing.withdraw_version(actor=principal, version=found)
-    done = {"publish": "is published", "reject": "is rejected", "withdraw": "is withdrawn"}[act]
-    messages.success(request, f"{found.ref} {done}.")
+    messages.success(request, f"{found.ref} {DECISIONS[act]}.")
     return redirect("blueprint_tab", namespace, name, "versions")
 
 

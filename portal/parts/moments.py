@@ -1,6 +1,6 @@
 """Moments as people say them, with the exact one underneath."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.utils.html import format_html
@@ -22,6 +22,14 @@ def spoken(moment: datetime, present: datetime) -> str:
             amount = f"{int(size // unit)} {name}"
             return f"{amount} ago" if seconds > 0 else f"in {amount}"
     return moment.strftime("%-d %b %Y")
+
+
+def duration(span: timedelta) -> str:
+    """Returns `40 s`, `4 min 10 s`, `5 h 3 min` or `12 d 4 h`: two units, which is as exact as anybody reads."""
+    seconds = max(0, int(span.total_seconds()))
+    units = (("d", seconds // 86_400), ("h", seconds // 3600 % 24), ("min", seconds // 60 % 60), ("s", seconds % 60))
+    first = next((place for place, (_, amount) in enumerate(units) if amount), 3)
+    return " ".join(f"{amount} {unit}" for unit, amount in units[first : first + 2] if amount) or "0 s"
 
 
 def ago(moment: datetime | None) -> SafeString:

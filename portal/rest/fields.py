@@ -7,7 +7,7 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from audit.records import Kind
-from tenants.rules import Concern, Effect, Profile, Role, Sensitivity, Tier
+from tenants.rules import Concern, Effect, Origin, Profile, Role, Sensitivity, Tier, choices_of
 
 EFFECTS: Final = [(item.name.lower(), item.name.capitalize()) for item in Effect]
 SENSITIVITIES: Final = [(item.name.lower(), item.name.capitalize()) for item in Sensitivity]
@@ -16,10 +16,14 @@ PROFILES: Final = [(item.value, item.name.capitalize()) for item in Profile]
 TIERS: Final = [(item.value, item.name.capitalize()) for item in Tier]
 ROLES: Final = [(item.value, item.value.replace("_", " ").capitalize()) for item in Role]
 NEW_TIERS: Final = [("domain", "Domain"), ("team", "Team")]
-ORIGINS: Final = [("internal", "Internal"), ("acquired", "Acquired"), ("regional", "Regional")]
+ORIGINS: Final = choices_of(Origin)
 AGENT_STATUSES: Final = [("active", "Active"), ("suspended", "Suspended")]
 CREDENTIAL_KINDS: Final = [("header", "Header"), ("bearer", "Bearer token"), ("basic", "Basic")]
 EVENT_KINDS: Final = [(item.value, item.name.capitalize()) for item in Kind]
+STEP_STATES: Final = [(word, word.capitalize()) for word in ("done", "open", "waiting", "later")]
+QUESTION_KINDS: Final = [(word, word.capitalize()) for word in ("text", "long", "choice", "choices", "secret", "table")]
+PLAN_MARKS: Final = [(word, word.capitalize()) for word in ("make", "there", "fault")]
+VERDICTS: Final = [(word, word.capitalize()) for word in ("ok", "warning", "error")]
 SCOPES: Final = [("read", "Read"), ("write", "Read and write")]
 
 

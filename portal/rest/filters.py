@@ -64,6 +64,13 @@ class TenantFilters(FilterSet):  # type: ignore[misc]
     domain = CharFilter(field_name="domain_links__domain__slug", max_length=48)
 
 
+class OnboardingFilters(FilterSet):  # type: ignore[misc]
+    """Of onboardings."""
+
+    q = words("name", "owner__slug")
+    team = CharFilter(field_name="owner__slug", max_length=48)
+
+
 class PersonFilters(FilterSet):  # type: ignore[misc]
     """Of people."""
 

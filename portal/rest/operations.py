@@ -16,6 +16,7 @@ from kernel.errors import Invalid, NotFound
 from portal.rest.fields import Input
 from portal.rest.idempotency import once
 from portal.rest.listing import Listing, Page, asked_of, page_of
+from portal.rest.parsers import MAX_BODY
 from portal.rest.preconditions import expected_version, is_unchanged, tag_of
 from tenants.principals import Principal
 from tenants.versions import Versioned
@@ -50,6 +51,7 @@ class Resource(ViewSet):
     request: Request
     resource: ClassVar[str]
     public: ClassVar[bool] = False
+    max_body: ClassVar[int] = MAX_BODY
 
     @property
     def principal(self) -> Principal:

@@ -25,9 +25,10 @@ class StrictJSONParser(BaseParser):
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         """Returns the value. Reads at most one byte more than the limit, whatever the length header says."""
-        raw = stream.read(MAX_BODY + 1)
-        if len(raw) > MAX_BODY:
-            raise TooLarge(f"A body has at most {MAX_BODY} bytes.", limit=MAX_BODY)
+        limit = getattr((parser_context or {}).get("view"), "max_body", MAX_BODY)
+        raw = stream.read(limit + 1)
+        if len(raw) > limit:
+            raise TooLarge(f"A body has at most {limit} bytes.", limit=limit)
         try:
             value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
             json.dumps(value, ensure_ascii=False).encode("utf-8")

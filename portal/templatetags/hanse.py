@@ -157,6 +157,12 @@ def grouped(number: int) -> str:
 
 
 @register.filter
+def time_to_call(row: Any) -> str:
+    """Returns how long an onboarding took to its first governed call, or has taken so far: `4 min`, `3 d`."""
+    return moments.duration((row.first_call_at or row.closed_at or now()) - row.started_at)
+
+
+@register.filter
 def comparison(operator: str) -> str:
     """Returns how a precondition compares, in words."""
     return {"eq": "is", "ne": "is not", "gte": "is at least", "lte": "is at most"}.get(operator, operator)

@@ -124,8 +124,16 @@
   document.addEventListener("submit", (event) => {
     const question = event.target.dataset.confirm;
     if (question && !confirm(question)) event.preventDefault();
+    if (!event.defaultPrevented) event.target.dataset.sent = "";
   });
 
+  // What is typed as a secret goes with the act itself, never with a save on the way to it.
+  document.addEventListener("htmx:configRequest", (event) => {
+    const form = event.target.closest("form");
+    if (!form) return;
+    all("input[type=password]", form).forEach((secret) => { delete event.detail.parameters[secret.name]; });
+    if (form !== event.target && "sent" in form.dataset) event.preventDefault(); // the whole form is on its way already
+  });
   document.addEventListener("htmx:afterSwap", (event) => {
     if (palette?.contains(event.target)) showAnswer(event.detail.requestConfig.parameters.q);
     else openDialog(event.target.closest("dialog"));

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -16,7 +17,10 @@ FIGURES = {
     "listing": ["3 of 400, gateway CPU per call, 32 clients", "400 of 400, p50, 1 client"],
     "audit": ["durable and sequenced", "verification of the whole log"],
     "start": ["second `up` to ready", "gateway worker, memory (RSS)"],
+    "context": ["Markdown documents read", "hybrid, a team's reach, p95"],
+    "onboarding": ["start to first governed call, machine time", "interactions of both people"],
     "pages": ["queries of a list, at most", "p95 of a list, at most"],
+    "catalog-blueprints": ["queries of a list, at most", "publishing, forks measured", "publishing, all of it"],
 }
 
 
@@ -32,7 +36,11 @@ def test_a_bench_reports_what_it_promises(name):
     assert {"cpu", "cores", "python", "postgresql", "load", "flush_ms", "at"} <= set(report["machine"])
     figures = {figure["name"]: figure for figure in report["figures"]}
     assert set(FIGURES[name]) <= set(figures)
-    assert all(figure["value"] > 0 for named, figure in figures.items() if "added" not in named and "wait" not in named)
+    assert all(
+        figure["value"] > 0
+        for named, figure in figures.items()
+        if not re.search("added|wait|another team|by commit", named)
+    )
     assert all(figure["verdict"] in {"", "met", "floor", "missed"} for figure in figures.values())
 
 

@@ -139,6 +139,9 @@ def every_result_is_what_its_revision_says(world: World) -> None:
             check_result(version, "tools/call", got)
             assert bool(got.result.get("isError")) is (name == "broken"), (version, name)
     check_result(MODERN, "server/discover", ask(world, MODERN, "server/discover"))
+    for version in (MODERN, *LEGACY):
+        for method in ("resources/list", "resources/templates/list"):
+            check_result(version, method, ask(world, version, method))
     for version in LEGACY:
         client = {"clientInfo": {"name": "x", "version": "1"}, "capabilities": {}}
         got = world.client.ask_legacy("initialize", {"protocolVersion": version, **client}, version=None)
@@ -156,7 +159,9 @@ def every_error_is_a_json_rpc_error(world: World) -> None:
     for version in (MODERN, *LEGACY):
         for method, params, number in (
             ("tools/call", {"name": "sdk__missing", "arguments": {}}, -32602),
-            ("resources/list", {}, -32601),
+            ("prompts/list", {}, -32601),
+            ("resources/list", {"cursor": "x"}, -32602),
+            ("resources/read", {"uri": "context://ledger/x"}, -32602),
             ("tools/list", {"cursor": "x"}, -32602),
         ):
             got = ask(world, version, method, params)

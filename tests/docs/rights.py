@@ -15,13 +15,16 @@ from tenants.rules import ROLES_OF_TIER, Role, Tier
 ROOT = Path(__file__).resolve().parent.parent.parent
 SERVICES: Final = (
     "tenants/services.py",
+    "tenants/onboarding.py",
     "tenants/identity",
     "registry/services.py",
     "registry/surfaces.py",
+    "registry/context/services",
+    "registry/wrapping.py",
     "blueprints/services",
 )
 COLUMNS: Final = (Role.REVIEWER, Role.MEMBER, Role.TEAM_LEAD, Role.DOMAIN_STEWARD, Role.PLATFORM_ADMIN)
-TEAM_ONLY: Final = {"home", "agent.home", "agent", "team", "delegation", "fork.owner", "repository.owner"}
+TEAM_ONLY: Final = {"home", "agent.home", "agent", "team", "delegation", "fork.owner", "repository.owner", "onboarding"}
 TIERS: Final = {"domain": (Tier.DOMAIN,), **dict.fromkeys(TEAM_ONLY, (Tier.TEAM,))}
 EVERY_TIER: Final = tuple(Tier)
 
@@ -68,7 +71,12 @@ def _passes(act: Act, role: Role, tier: Tier) -> bool:
     roles = {} if admin else {1: frozenset({role})}
     actor = Principal(SimpleNamespace(pk=7), Access(roles, None if admin else frozenset({1})))  # type: ignore[arg-type]
     agent = SimpleNamespace(sponsor_id=8, home=tenant)
-    subjects = {"agent": agent, "delegation": SimpleNamespace(person_id=9, agent=agent, team=tenant)}
+    begun = SimpleNamespace(owner=tenant, begun_by_id=9, begun_by=None, lead_id=None)
+    subjects: dict[str, object] = {
+        "agent": agent,
+        "onboarding": begun,
+        "delegation": SimpleNamespace(person_id=9, agent=agent, team=tenant),
+    }
     given = [subjects.get(looked_at, tenant)] if looked_at else []
     try:
         getattr(authority, check)(actor, *given, words)

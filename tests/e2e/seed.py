@@ -12,10 +12,11 @@ from tenants.rules import Role  # noqa: E402
 from tenants.scope import ALL, tenant_scope  # noqa: E402
 from tenants.services import give_role  # noqa: E402
 from tests.actors import make_person  # noqa: E402
-from tests.pages.estate import make_estate  # noqa: E402
+from tests.pages.estate import make_api, make_estate  # noqa: E402
 
 if __name__ == "__main__":
     with transaction.atomic(), tenant_scope(ALL):
         cast = make_estate()
+        make_api(cast)
         give_role(actor=SYSTEM, person=make_person("curator"), tenant=cast.platform, role=Role.REVIEWER)
     call_command("collectstatic", verbosity=0, interactive=False, clear=True)

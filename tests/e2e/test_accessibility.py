@@ -13,6 +13,8 @@ SCREENS = {
     "catalog": "/catalog/",
     "nothing-found": "/catalog/?q=zeppelin",
     "server-new": "/catalog/register/",
+    "server-wrap": "/catalog/wrap/",
+    "server-operations": "/servers/orders/operations/",
     "server": "/servers/accounts/",
     "server-callers": "/servers/accounts/callers/",
     "server-probes": "/servers/accounts/probes/",
@@ -75,7 +77,18 @@ BLUEPRINTS = {
     "fork-propose": "/forks/ledger/our-ticket/propose/",
     "reviews": "/blueprints/reviews/",
 }
+ONBOARDING = {
+    "onboardings": "/onboarding/",
+    "onboarding-team": "/onboarding/01890000-0000-7000-8000-00000000000a/tenant/",
+    "onboarding-people": "/onboarding/01890000-0000-7000-8000-00000000000a/people/",
+    "onboarding-documents": "/onboarding/01890000-0000-7000-8000-00000000000a/documents/",
+    "onboarding-libraries": "/onboarding/01890000-0000-7000-8000-00000000000a/libraries/",
+    "onboarding-server": "/onboarding/01890000-0000-7000-8000-00000000000a/server/",
+    "onboarding-call": "/onboarding/01890000-0000-7000-8000-00000000000a/call/",
+    "adoption": "/teams/ledger/adoption/",
+}
 ADMIN = {
+    "onboarding-begin": "/onboarding/",
     "home-admin": "/",
     "tenant-new": "/tenants/new/",
     "team-admin": "/teams/ledger/",
@@ -144,6 +157,10 @@ def test_screens_of_blueprints(visit):
     assert not faults_of(start(visit, "lead"), BLUEPRINTS)
 
 
+def test_screens_of_onboarding(visit):
+    assert not faults_of(start(visit, "lead"), ONBOARDING)
+
+
 def test_screens_of_others(visit):
     assert not faults_of(start(visit, "admin"), ADMIN)
     assert not faults_of(start(visit, "stranger"), NOBODY)
@@ -193,4 +210,11 @@ def test_what_opens_over_a_page(visit):
     page = visitor.open("/teams/ledger/harness/")
     for row in page.locator("details.tool > summary").all():
         row.click()
+    assert not look_at(page)
+
+
+def test_what_taking_operations_would_do(visit):
+    page = start(visit, "lead").open("/servers/orders/operations/")
+    page.get_by_role("button", name="Look at what changes").click()
+    page.get_by_role("button", name="Take 6 operations").wait_for()
     assert not look_at(page)

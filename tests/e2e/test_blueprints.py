@@ -77,7 +77,7 @@ def test_a_fork_lives(visit):
 def test_a_fault_is_shown_while_one_types_and_refused_when_one_saves(visit):
     visitor = visit("lead")
     page = visitor.open("/forks/ledger/our-ticket/edit/")
-    rewrite(page, ("- tests\n", "- nothing_of_the_kind\n"))
+    rewrite(page, ("[tests, new_tests, lint]", "[nothing_of_the_kind, new_tests, lint]"))
     expect(page.locator("#checked").get_by_text("UNKNOWN_CHECK").first).to_be_visible()
     page.get_by_label("Reason").fill("To see what happens.")
     page.get_by_role("button", name="Save").click()

@@ -24,6 +24,7 @@ SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}}
 class Estate:
     keys: Path
     signing: OKPKey
+    opening: X25519PrivateKey
     team: str = "ledger"
     ids: dict[str, int] = field(default_factory=dict)
     uids: dict[str, str] = field(default_factory=dict)
@@ -77,7 +78,7 @@ def make_estate(dsn: str, upstream: str, keys: Path) -> Estate:
     (keys / "token.jwks.json").write_text(json.dumps({"keys": [document]}))
     pem = opening.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (keys / "hpke.pem").write_bytes(pem)
-    estate = Estate(keys, signing)
+    estate = Estate(keys, signing, opening)
     with psycopg.connect(dsn) as connection:
         _tenants(connection, estate)
         _principals(connection, estate)
@@ -216,7 +217,7 @@ def add_server(
         summary="",
         transport=transport,
         url=url,
-        command=[] if transport == "http" else ["x"],
+        command=["x"] if transport == "stdio" else [],
         status="active",
         status_reason="",
         protocol=protocol,
@@ -236,8 +237,9 @@ def add_tool(
     *,
     sensitivity: int = 1,
     schema: dict[str, Any] | None = None,
+    definition: dict[str, Any] | None = None,
 ) -> str:
-    definition = {"name": name, "description": f"Does {name}.", "inputSchema": schema or SCHEMA}
+    definition = definition or {"name": name, "description": f"Does {name}.", "inputSchema": schema or SCHEMA}
     (owner,) = connection.execute(
         "SELECT owner_id FROM registry_server WHERE id = %s", (estate.ids[f"server:{server}"],)
     ).fetchone()

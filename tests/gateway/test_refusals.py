@@ -163,7 +163,7 @@ def test_a_revision_that_is_not_spoken_names_the_one_that_is(client):
     assert got.error["data"]["requested"] == "2031-01-01"
 
 
-@pytest.mark.parametrize("method", ["ping", "initialize", "resources/list", "tools/call/x", "logging/setLevel"])
+@pytest.mark.parametrize("method", ["ping", "initialize", "prompts/list", "tools/call/x", "logging/setLevel"])
 def test_a_method_that_is_not_there_is_404(client, method):
     got = client.ask(method)
     assert (got.status, got.error["code"]) == (404, -32601)
@@ -270,7 +270,7 @@ class TestLegacy:
         body = b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]'
         assert client.send(body, client.headers()).status == 400
 
-    @pytest.mark.parametrize("method", ["server/discover", "resources/list", "nothing"])
+    @pytest.mark.parametrize("method", ["server/discover", "prompts/list", "nothing"])
     def test_a_method_that_is_not_there_is_an_error_in_the_body(self, client, method):
         got = client.ask_legacy(method)
         assert (got.status, got.error["code"]) == (200, -32601)

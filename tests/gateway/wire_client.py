@@ -40,7 +40,8 @@ def modern(method: str, params: dict[str, Any] | None = None, *, id: Any = 1) ->
 
 def modern_headers(message: dict[str, Any]) -> dict[str, str]:
     headers = {"MCP-Protocol-Version": VERSION, "Mcp-Method": message["method"]}
-    name = message.get("params", {}).get("name")
+    params = message.get("params", {})
+    name = params.get("name", params.get("uri"))
     return headers | ({"Mcp-Name": name} if name is not None else {})
 
 

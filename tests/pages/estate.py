@@ -1,5 +1,7 @@
 """What the screens show in tests: the standing cast, a server in every state that matters, delegations and a log."""
 
+from uuid import UUID
+
 from django.db import connection
 
 from audit import records
@@ -21,10 +23,12 @@ from registry.addresses import AddressPolicy
 from registry.git.fetching import Sources
 from registry.models import Server, Tool
 from registry.surfaces import Shown, take_in_probe
+from registry.wrapping import propose_document, wrap_api
 from tenants.identity.delegation import revoke_delegation
-from tenants.models import Delegation, Tenant
+from tenants.models import Delegation, Onboarding, Tenant
 from tenants.rules import Effect, Sensitivity
 from tests.actors import Cast, make_cast, make_delegation
+from tests.apis.documents import ORDERS
 from tests.apps.blueprints.classified import classification
 from tests.apps.blueprints.estate import as_text, document_of, next_of, node, prompt, publish, set_turns
 
@@ -102,6 +106,9 @@ def make_repositories(cast: Cast) -> None:
     assert proven.pattern == "dark-factory"
 
 
+ONBOARDINGS = [UUID("01890000-0000-7000-8000-00000000000a"), UUID("01890000-0000-7000-8000-00000000000b")]
+
+
 def make_estate() -> Cast:
     """Returns the cast with servers and repositories at home and abroad, delegations and recorded calls."""
     cast = make_cast()
@@ -117,7 +124,20 @@ def make_estate() -> Cast:
     revoke_delegation(actor=cast.member, delegation=ended, reason="done")
     record_calls(cast, live)
     make_library(cast)
+    for number, team in enumerate((cast.team, cast.rival)):
+        Onboarding.objects.create(uid=ONBOARDINGS[number], name=team.name, owner=team, begun_by=cast.admin.person)
     return cast
+
+
+def make_api(cast: Cast) -> Server:
+    """Returns a wrapped API with another document beside its own: operations changed, gone and new."""
+    url = "http://127.0.0.1:9/api"
+    server = wrap_api(
+        actor=cast.lead, owner=cast.team, slug="orders", name="Orders", url=url, document=ORDERS, addresses=HOST
+    )
+    after = ORDERS.replace("Read one order", "Read one order with its lines").replace("/login", "/sessions")
+    propose_document(actor=cast.lead, server=server, document=after)
+    return server
 
 
 def make_library(cast: Cast) -> None:

@@ -34,7 +34,8 @@ def test_a_team_is_made_described_and_joined_to_a_domain(browse, cast):
     }
     assert admin.post("/tenants/new/", form | {"concern": "business"}).status_code == 422
     assert admin.post("/tenants/new/", form).url == "/teams/atlas/"
-    assert last_act() == "tenants.tenant.created"
+    made = Event.objects.filter(kind="change", scope=Tenant.objects.get(slug="atlas").pk).order_by("id")
+    assert [event.verb for event in made] == ["tenants.tenant.created", "registry.server.provided"]
     assert admin.post("/tenants/new/", form).status_code == 422, "the short name is taken"
     assert admin.post("/tenants/new/", form | {"tier": "platform", "slug": "second"}).status_code == 422
     described = {"name": "Atlas Two", "summary": "Newer.", "region": "", "version": 1}

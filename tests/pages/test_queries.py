@@ -10,7 +10,7 @@ from kernel import clock
 from kernel.ids import new_uid
 from portal.rest.models import ApiKey
 from registry.models import Server, ToolGroup
-from tenants.models import Agent, Delegation, Membership, Person, Tenant
+from tenants.models import Agent, Delegation, Membership, Onboarding, Person, Tenant
 from tenants.scope import ALL, tenant_scope
 
 MANY = 60
@@ -27,13 +27,15 @@ LISTS = (
     "/forks/",
     "/blueprints/reviews/",
     "/repositories/",
+    "/onboarding/",
 )
 # What hangs together on one screen costs more, and no more than this, session and person and scope included.
 OTHERS = {
     "/": 23,
     "/teams/": 8,
     "/teams/ledger/": 20,
-    "/servers/accounts/": 13,
+    "/teams/ledger/adoption/": 20,
+    "/servers/accounts/": 16,
     "/servers/accounts/callers/": 19,
     "/groups/accounts/": 8,
     "/search/?q=a": 13,
@@ -77,6 +79,7 @@ def crowd(standing):
         ApiKey.objects.bulk_create(
             ApiKey(person=lead, name="k", digest=f"{n}", expires_at=clock.now() + (ends - clock.now())) for n in many
         )
+        Onboarding.objects.bulk_create(Onboarding(name="Same", begun_by=lead) for _ in many)
         _make_blueprints(team, many)
         for row in people:
             record(scope=team.pk, verb="tenants.role.given", person=row.uid, object=str(row.uid))

@@ -43,6 +43,8 @@ PLACES = {
     "version": ("platform", "implement-ticket-brownfield", "1.1.0"),
     "fork": ("ledger", "our-ticket"),
     "repository": ("ledger", "shop"),
+    "onboardings": (),
+    "adoption": ("ledger",),
 }
 TABS = ("callers", "probes", "changes", "credential")
 BLUEPRINT_TABS = ("yaml", "versions", "forks", "requests", "history")
@@ -90,12 +92,16 @@ def test_lists_hold_only_what_one_sees(browse):
     assert "builder-bot" not in browse("outsider").get("/search/?q=bot").content.decode().replace("rival-bot", "")
 
 
+INTERNAL = ["Context of Platform", "Context of Payments", "Context of Ledger", "Context"]
+
+
 def test_facets_narrow_and_unknown_ones_are_ignored(browse):
     client = browse("lead")
-    assert _rows(client.get("/catalog/?tier=domain")) == ["Desk"]
+    assert _rows(client.get("/catalog/?tier=domain")) == ["Context of Payments", "Desk"]
     assert _rows(client.get("/catalog/?owner=mine&status=draft")) == ["Pipeline"]
     assert _rows(client.get("/catalog/?health=waiting")) == ["Accounts ledger"]
-    assert len(_rows(client.get("/catalog/?tier=moon&sort=colour"))) == 3
+    assert _rows(client.get("/catalog/?tier=domain&transport=hanse")) == ["Context of Payments"]
+    assert len(_rows(client.get("/catalog/?tier=moon&sort=colour"))) == 3 + len(INTERNAL)
     assert "Nothing fits" in client.get("/catalog/?q=zeppelin").content.decode()
 
 
@@ -117,7 +123,7 @@ def test_a_cursor_walks_the_whole_list_once(browse, cast, monkeypatch):
         seen += _rows(response)
         following = re.search(r'rel="next" href="(\?[^"]+)"', response.content.decode())
         url = "/catalog/" + following[1].replace("&amp;", "&") if following else ""
-    assert seen == ["Pipeline", "Desk", "Accounts ledger"]
+    assert seen == ["Pipeline", "Desk", *INTERNAL, "Accounts ledger"]
     assert client.get("/catalog/?after=nonsense").status_code == 422
 
 
@@ -161,7 +167,7 @@ def test_an_export_has_what_the_list_has_and_no_formula(browse, cast):
     Server.objects.filter(slug="pipeline").update(name="=HYPERLINK(evil)")
     client = browse("lead")
     rows = json.loads(client.get("/catalog/?format=json&owner=mine").content)
-    assert [row["slug"] for row in rows] == ["accounts", "pipeline"]
+    assert [row["slug"] for row in rows] == ["accounts", "context-ledger", "pipeline"]
     file = client.get("/catalog/?format=csv")
     assert file["Content-Type"].startswith("text/csv")
     assert "'=HYPERLINK" in file.content.decode()

@@ -20,11 +20,13 @@ from portal.rest.keys import create_key
 from registry.models import Server, Tool
 from registry.services import create_group
 from registry.surfaces import take_in_probe
-from tenants.models import Delegation
+from registry.wrapping import propose_document, wrap_api
+from tenants.models import Delegation, Onboarding
 from tenants.scope import ALL as EVERY_TENANT
 from tenants.scope import tenant_scope
 from tests.actors import make_delegation
-from tests.pages.estate import shown
+from tests.apis.documents import ORDERS, as_text, many
+from tests.pages.estate import HOST, shown
 
 WHO = ("admin", "steward", "lead", "member", "reviewer", "outsider", "stranger", "nobody")
 
@@ -47,6 +49,8 @@ class Place:
     proposal: str
     repository: str
     request: str
+    onboarding: str
+    api: str
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ RULES: dict[str, Rule] = {
     "styleguide": get(ALL, ALL),
     "catalog": get(ALL, ALL),
     "server_new": get(ALL, ALL),
+    "server_wrap": get(ALL, ALL),
     "blueprints": get(ALL, ALL),
     "blueprint_new": get(ALL, ALL),
     "blueprint_check": post(ALL, ALL, text="blueprint: 1"),
@@ -138,6 +143,25 @@ RULES: dict[str, Rule] = {
     "pattern_lower": get(WORKERS, ABROAD, "{team}", "{repository}"),
     "pattern_ask": get(WORKERS, ABROAD, "{team}", "{repository}"),
     "pattern_decide": get(KEEPERS, ABROAD, "{request}"),
+    "onboardings": get(ALL, ALL),
+    "onboarding": get("302 302 302 302 302 404 404 302", "302 404 404 404 404 302 404 302", "{onboarding}"),
+    "onboarding_step": get(HOME, ABROAD, "{onboarding}", "server"),
+    "onboarding_save": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{onboarding}", "people"),
+    # Who works in the team may answer; only who keeps it takes people in.
+    "onboarding_commit": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{onboarding}", "people"),
+    # The team stands already, which only those hear who may go on with it.
+    "onboarding_propose": post(
+        "422 403 422 422 403 404 404 302", "422 404 404 404 404 422 404 302", "{onboarding}"),
+    "onboarding_hand": post(
+        "422 403 403 403 403 404 404 302", "422 404 404 404 404 403 404 302", "{onboarding}", person="stranger"),
+    "onboarding_close": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{onboarding}", reason="Not now."),
+    # Nobody but the lead at home has delegated, and no gateway answers here.
+    "onboarding_call": post(
+        "409 403 503 409 403 404 404 302", "409 404 404 404 404 409 404 302", "{onboarding}"),
+    "adoption": get(HOME, ABROAD, "{team}"),
     "tenant_new": get(ADMINS, ADMINS),
     "tenant_edit": get(KEEPERS, ABROAD, "{team}"),
     "harness": get(HOME, ABROAD, "{team}"),
@@ -190,6 +214,15 @@ RULES: dict[str, Rule] = {
         "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "{repository}"),
     "server_probe": post(
         "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{server}"),
+    "document_propose": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{api}", document="{document}"),
+    "document_discard": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{api}"),
+    "operations_preview": post(
+        "200 403 200 200 403 404 404 302", "200 404 404 404 404 200 404 302", "{api}", take="GET /orders"),
+    "operations_take": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{api}", take="GET /orders",
+        proposed="1"),
     "credential_set": post(
         "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302",
         "{server}", kind="bearer", value="swordfish"),
@@ -254,8 +287,20 @@ def _place(team, server, agent, lead, delegation, domain):
         proposal=str(ChangeRequest.objects.get(team_slug=team.slug).uid),
         repository=repository.slug,
         request=str(request.uid),
+        onboarding=str(Onboarding.objects.get(owner=team).uid),
+        api=_wrapped(team, lead).slug,
     )
-    return {**vars(place), "pin": tool.seen_pin, "today": clock.now().date().isoformat()}
+    today = clock.now().date().isoformat()
+    return {**vars(place), "pin": tool.seen_pin, "today": today, "document": as_text(many(3))}
+
+
+def _wrapped(team, lead):
+    """Returns an API with another document beside its own, so that there is something to take and to discard."""
+    slug = f"{team.slug}-orders"
+    url = "http://127.0.0.1:9/api"
+    server = wrap_api(actor=lead, owner=team, slug=slug, name="Orders", url=url, document=ORDERS, addresses=HOST)
+    propose_document(actor=lead, server=server, document=ORDERS.replace("1.4.0", "1.5.0"))
+    return server
 
 
 def names(patterns, outer=""):

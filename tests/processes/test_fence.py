@@ -140,6 +140,8 @@ def test_the_same_attempts_succeed_without_the_fence(config, gateway):
         ("sequencer", "gateway"),
         ("sequencer", "portal"),
         ("stdio", "gateway"),
+        ("internal", "gateway"),
+        ("internal", "portal"),
     ],
 )
 def test_each_group_reads_its_own_secrets_only(config, name, group):

@@ -35,10 +35,12 @@ from registry.models import Server, Tool, ToolGroup
 from registry.services import create_group, register_server, set_credential
 from registry.surfaces import Shown, approve_tool, take_in_probe
 from registry.tasks import probe_server
-from tenants.models import Agent, Delegation, Tenant
+from registry.wrapping import wrap_api
+from tenants.models import Agent, Delegation, Onboarding, Tenant
 from tenants.principals import SYSTEM, Principal
 from tenants.rules import Effect, Sensitivity
 from tests.actors import Cast, make_cast, make_delegation
+from tests.apis.documents import ORDERS
 from tests.apps.blueprints import estate
 from tests.apps.blueprints.classified import classification
 
@@ -66,6 +68,8 @@ class Things:
     proposed: Version
     fork: Fork
     request: ChangeRequest
+    onboarding: Onboarding
+    api: Server | None = None
 
 
 @dataclass
@@ -119,8 +123,9 @@ def make_things(cast: Cast, team: Tenant, agent: Agent, worker: Principal) -> Th
     api_key, _ = keys.create_key(actor=worker, name="test", scope="read", days=1)
     layer = add_check(actor=SYSTEM, owner=team, check=CHECK)
     server.refresh_from_db()
+    onboarding = Onboarding.objects.create(name=team.name, owner=team, begun_by=agent.sponsor)
     owned = (team, agent, server, tool, group, delegation, api_key, layer)
-    return Things(*owned, *make_repository(team, worker), *make_workflow(team, worker))
+    return Things(*owned, *make_repository(team, worker), *make_workflow(team, worker), onboarding)
 
 
 def make_repository(team: Tenant, worker: Principal) -> tuple[Repository, PatternRequest]:
@@ -150,12 +155,32 @@ def make_workflow(team: Tenant, worker: Principal) -> tuple[Blueprint, Version, 
     return Blueprint.objects.get(pk=head.blueprint_id), proposed, fork, request
 
 
+def make_api(things: Things) -> Server:
+    return wrap_api(
+        actor=SYSTEM,
+        owner=things.team,
+        slug=f"{things.team.slug}-orders",
+        name=f"{things.team.name} orders",
+        url=f"http://{UPSTREAM}/api",
+        document=ORDERS,
+        addresses=AddressPolicy((UPSTREAM,)),
+    )
+
+
 @pytest.fixture(scope="module")
-def made(module_rows) -> tuple[World, dict[str, SimpleCookie]]:
+def wraps() -> bool:
+    """Says whether each team also has a wrapped API; a module that wants one says so."""
+    return False
+
+
+@pytest.fixture(scope="module")
+def made(module_rows, wraps) -> tuple[World, dict[str, SimpleCookie]]:
     """Returns the world of one module, and the cookies of everybody in it."""
     cast = make_cast()
     own = make_things(cast, cast.team, cast.agent, cast.member)
     other = make_things(cast, cast.rival, cast.rival_agent, cast.outsider)
+    if wraps:
+        own.api, other.api = make_api(own), make_api(other)
     cookies = {"nobody": SimpleCookie()}
     for name, principal in cast.principals().items():
         client = Client()

@@ -64,6 +64,11 @@ def test_of_two_writers_with_the_same_version_one_is_told(call):
     assert call("lead", "GET", "servers/ledger-api").json()["name"] == "one"
 
 
+@pytest.fixture(scope="module")
+def wraps():
+    return True
+
+
 def test_every_operation_that_documents_if_match_demands_it(call, world, probes):
     from tests.rest.test_sweep import RULES, WHO, filled
 

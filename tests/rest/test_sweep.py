@@ -13,6 +13,7 @@ import pytest
 from django.urls import URLPattern, get_resolver
 
 from kernel import clock
+from tests.apis.documents import ORDERS
 from tests.apps.blueprints import estate
 from tests.rest.conftest import Things, World
 
@@ -66,6 +67,20 @@ def server_body(things: Things, world: World) -> dict[str, Any]:
     return {"owner": things.team.slug, "slug": "new-api", "name": "New", "url": "http://127.0.0.1:9/mcp"}
 
 
+def api_body(things: Things, world: World) -> dict[str, Any]:
+    return {
+        "owner": things.team.slug,
+        "slug": "new-orders",
+        "name": "New",
+        "url": "http://127.0.0.1:9/api",
+        "document": ORDERS,
+    }
+
+
+def document_tag(things: Things) -> dict[str, str]:
+    return {"If_Match": f'"{things.api.document.version}.x"'}
+
+
 def group_body(things: Things, world: World) -> dict[str, Any]:
     return {"owner": things.team.slug, "slug": "new-group", "name": "New", "tools": [str(things.tool.uid)]}
 
@@ -84,6 +99,10 @@ def member_of(things: Things) -> dict[str, Any]:
 
 def keeper_role(things: Things) -> dict[str, Any]:
     return {"slug": things.team.slug, "handle": things.agent.sponsor.handle, "role": "team_lead"}
+
+
+def step_of(things: Things) -> dict[str, Any]:
+    return {"uid": str(things.onboarding.uid), "key": "people"}
 
 
 def person_of(things: Things) -> dict[str, Any]:
@@ -184,6 +203,32 @@ RULES: dict[str, Case] = {
     "DELETE tenants/<slug:slug>/members/<slug:handle>/<slug:role>": Case(
         "204 403 204 403 403 404 404 401", "204 404 404 404 404 204 404 401", keeper_role),
 
+    "GET onboardings": Case(ALL_SEE, ALL_SEE),
+    "POST onboardings": Case(
+        "201 201 403 403 403 403 403 401", "201 201 403 403 403 403 403 401", body=says(name="New team")),
+    "GET onboardings/<uuid:uid>": Case(HOME_SEES, ABROAD_SEES, uid_of("onboarding")),
+    # The team stands already, so nobody is named and nothing is proposed any more.
+    "POST onboardings/<uuid:uid>/hand": Case(
+        "409 403 403 403 403 404 404 401", "409 404 404 404 404 403 404 401",
+        uid_of("onboarding"), says(person="stranger"), version_of("onboarding")),
+    "POST onboardings/<uuid:uid>/propose": Case(
+        "409 403 409 409 403 404 404 401", "409 404 404 404 404 409 404 401", uid_of("onboarding")),
+    "POST onboardings/<uuid:uid>/close": Case(
+        "200 403 200 200 403 404 404 401", "200 404 404 404 404 200 404 401",
+        uid_of("onboarding"), says(reason="Done."), version_of("onboarding")),
+    # No server is active, so there is no call to make.
+    "POST onboardings/<uuid:uid>/call": Case(
+        "409 403 409 409 403 404 404 401", "409 404 404 404 404 409 404 401", uid_of("onboarding")),
+    "GET onboardings/<uuid:uid>/steps/<slug:key>": Case(HOME_SEES, ABROAD_SEES, step_of),
+    "PATCH onboardings/<uuid:uid>/steps/<slug:key>": Case(
+        "200 403 200 200 403 404 404 401", "200 404 404 404 404 200 404 401",
+        step_of, says(answers={"people": ""}), lambda things: {"If_Match": '"0.x"'}),
+    "GET onboardings/<uuid:uid>/steps/<slug:key>/plan": Case(
+        "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401", step_of),
+    "POST onboardings/<uuid:uid>/steps/<slug:key>/commit": Case(
+        "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401",
+        step_of, says(), lambda things: {"If_Match": '"0.x"'}),
+
     "GET people": Case(ALL_SEE, ALL_SEE),
     "POST people": Case(
         "201 403 403 403 403 403 403 401", "201 403 403 403 403 403 403 401",
@@ -242,6 +287,7 @@ RULES: dict[str, Case] = {
     "GET servers/<slug:slug>/probes": Case(HOME_SEES, ABROAD_SEES, slug_of("server")),
     "GET servers/<slug:slug>/changes": Case(HOME_SEES, ABROAD_SEES, slug_of("server")),
     "GET servers/<slug:slug>/callers": Case(HOME_SEES, ABROAD_SEES, slug_of("server")),
+    "GET servers/<slug:slug>/contract": Case(HOME_SEES, ABROAD_SEES, slug_of("server")),
     "GET servers/<slug:slug>/credential": Case(HOME_SEES, ABROAD_SEES, slug_of("server")),
     "PUT servers/<slug:slug>/credential": Case(
         "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401",
@@ -249,6 +295,15 @@ RULES: dict[str, Case] = {
     "DELETE servers/<slug:slug>/credential": Case(
         "204 403 204 403 403 404 404 401", "204 404 404 404 404 204 404 401",
         slug_of("server"), headers=credential_tag),
+
+    "POST apis": Case(
+        "201 403 201 201 403 422 422 401", "201 422 422 422 422 201 422 401", body=api_body),
+    "GET servers/<slug:slug>/document": Case(HOME_SEES, ABROAD_SEES, slug_of("api")),
+    "PUT servers/<slug:slug>/document": Case(
+        "200 403 200 200 403 404 404 401", "200 404 404 404 404 200 404 401",
+        slug_of("api"), says(document=ORDERS, tags=["orders"]), document_tag),
+    "POST servers/<slug:slug>/document/preview": Case(
+        HOME_SEES, ABROAD_SEES, slug_of("api"), says(operations=["GET /orders"])),
 
     "GET tools": Case(ALL_SEE, ALL_SEE),
     "GET tools/<uuid:uid>": Case(HOME_SEES, ABROAD_SEES, uid_of("tool")),
@@ -398,6 +453,11 @@ def filled(route: str, names: dict[str, str]) -> str:
             path = path.replace(f"<{kind}:{name}>", value)
     assert "<" not in path, route
     return path
+
+
+@pytest.fixture(scope="module")
+def wraps():
+    return True
 
 
 def test_every_route_has_a_rule_and_every_rule_a_route():

@@ -110,6 +110,12 @@ def furnish(installation: Installation, upstream: str) -> str:
                 connection, "registry_credential", server_id=estate.ids[f"server:{slug}"], owner_id=estate.ids["team"],
                 kind=kind, header=header, sealed=sealed, origin=upstream, key_id="test", created_at=datetime.now(UTC),
             )  # fmt: skip
+        insert(
+            connection, "blueprints_repository", owner_id=estate.ids["team"], slug="shop", name="Shop", branch="",
+            url="https://shop.example/r", pattern="interactive-assistant", measured="", commit="", signature="",
+            key_id="", findings="{}", fault="", stage="", attempts=0, lowered_reason="", created_at=datetime.now(UTC),
+            version=1,
+        )  # fmt: skip
         local = add_server(connection, estate, "local", "team", "", transport="stdio")
         command = [sys.executable, "-S", str(STDIO)]
         connection.execute("UPDATE registry_server SET command = %s WHERE id = %s", (command, local))
@@ -240,10 +246,14 @@ def addresses(world: World, module: Any) -> list[str]:
         "server": {"slug": "books"}, "tenant": {"slug": "ledger"}, "agent": {"slug": "builder"},
         "delegation": {"uid": uids["delegation"]}, "tool": {"uid": uids["tool:books/echo"]},
         "audit": {"uid": str(record), "name": "ledger"}, "people": {"handle": "ada"}, "group": {"slug": "books"},
+        "repository": {"team": "ledger", "slug": "shop"},
     }  # fmt: skip
     kinds = {"servers": "server", "teams": "tenant", "tenants": "tenant", "agents": "agent", "delegations": "delegation",
-             "tools": "tool", "audit": "audit", "people": "people", "groups": "group"}  # fmt: skip
+             "tools": "tool", "audit": "audit", "people": "people", "groups": "group",
+             "repositories": "repository"}  # fmt: skip
     common = {"uid": str(record), "tab": "tools", "what": "proof", "act": "on", "domain": "payments", "role": "member"}
+    common |= {"slug": "ledger", "team": "ledger", "name": "ours", "namespace": "platform", "semver": "1.0.0"}
+    common |= {"key": "people", "tenant": "platform", "check": "tests", "owner": "platform", "id": "tests"}
     found = []
     for pattern in module.urlpatterns:
         route = str(pattern.pattern).removeprefix("^").removesuffix("$")

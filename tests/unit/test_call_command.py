@@ -2,16 +2,16 @@
 
 import httpx2
 import pytest
-from django.core.management.base import CommandError
 
-from portal.management.commands.call import read_body
+from kernel.errors import Unavailable
+from portal.calling import read_body
 
 PORTAL = httpx2.Request("POST", "http://localhost:8000/mcp/checkout")
 
 
 @pytest.mark.parametrize("body", [b"<html>Not found</html>", b"", b"[]", b"null"])
 def test_what_is_no_gateway_is_named(body):
-    with pytest.raises(CommandError, match="http://localhost:8000/mcp/checkout"):
+    with pytest.raises(Unavailable, match="http://localhost:8000/mcp/checkout"):
         read_body(httpx2.Response(404, content=body, request=PORTAL))
 
 

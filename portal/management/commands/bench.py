@@ -6,7 +6,18 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from portal.bench import audit, blueprints, denied, gateway, listing, pages, start
+from portal.bench import (
+    audit,
+    blueprints,
+    catalog_blueprints,
+    context,
+    denied,
+    gateway,
+    listing,
+    onboarding,
+    pages,
+    start,
+)
 from portal.bench.figures import Report
 
 _BENCHES: Final[dict[str, Callable[..., Report]]] = {
@@ -17,6 +28,9 @@ _BENCHES: Final[dict[str, Callable[..., Report]]] = {
     "start": start.measure,
     "pages": pages.measure,
     "blueprints": blueprints.measure,
+    "context": context.measure,
+    "onboarding": onboarding.measure,
+    "catalog-blueprints": catalog_blueprints.measure,
 }
 
 

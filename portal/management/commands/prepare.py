@@ -15,6 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from blueprints.services.shipping import publish_shipped
 from portal.keys import first_note_path, write_atomically
+from registry.providing import provide_all
 from tenants.principals import SYSTEM
 from tenants.queries import tenants
 from tenants.rules import Role, Tier
@@ -39,8 +40,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Does what is missing."""
         migrate()
+        make_room_for_vectors()
         collect_static()
         first_start(empty=options["empty"])
+        provide_all()
 
 
 def migrate() -> None:
@@ -48,6 +51,12 @@ def migrate() -> None:
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         call_command("migrate", verbosity=0, interactive=False)
+
+
+def make_room_for_vectors() -> None:
+    """Lets chunks have vectors when pgvector came to the database after the migrations."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regproc('context_vector') IS NOT NULL OR context_prepare_vectors()")
 
 
 def collect_static() -> None:

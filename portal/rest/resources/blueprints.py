@@ -151,7 +151,8 @@ class BlueprintResource(Resource):
     )
     def forks(self, namespace: str, name: str) -> Any:
         """Active forks that you see, those that drifted most first."""
-        return fork_queries.forks_of(self.principal, library.blueprint_by_ref(self.principal, namespace, name))
+        found = library.blueprint_by_ref(self.principal, namespace, name)
+        return fork_queries.listed_forks(fork_queries.forks_of(self.principal, found))
 
     @operation(summary="Read a blueprint's families", gives=FamiliesOut)
     def families(self, namespace: str, name: str) -> dict[str, Any]:

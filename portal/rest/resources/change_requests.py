@@ -72,7 +72,7 @@ class ChangeRequestResource(Resource):
     )
     def list(self) -> Any:
         """Requests to the owners that you see, newest first."""
-        return queries.requests(self.principal).defer("operations")
+        return queries.listed_requests(queries.requests(self.principal))
 
     @operation(summary="Read a change request", gives=ChangeRequestDetail)
     def retrieve(self, uid: str) -> ChangeRequest:

@@ -142,7 +142,7 @@ class ForkResource(Resource):
     )
     def list(self) -> Any:
         """Forks of teams and of blueprints that you see, retired ones, too."""
-        return queries.forks(self.principal)
+        return queries.listed_forks(queries.forks(self.principal))
 
     @operation(
         summary="Fork a blueprint",
@@ -209,7 +209,8 @@ class ForkResource(Resource):
     )
     def requests(self, team: str, name: str) -> Any:
         """What it has proposed upstream, newest first."""
-        return queries.requests_of_fork(self.principal, queries.fork_by_ref(self.principal, team, name))
+        fork = queries.fork_by_ref(self.principal, team, name)
+        return queries.listed_requests(queries.requests_of_fork(self.principal, fork))
 
     @operation(
         summary="Propose changes upstream",

@@ -11,7 +11,18 @@ from kernel.errors import NotFound
 from kernel.secrets import Secret
 from portal.keyring import sealing_key
 from portal.rest import filters
-from portal.rest.fields import CREDENTIAL_KINDS, AgentRef, Choice, Input, Output, PersonRef, Reason, TenantRef, Text
+from portal.rest.fields import (
+    CREDENTIAL_KINDS,
+    VERDICTS,
+    AgentRef,
+    Choice,
+    Input,
+    Output,
+    PersonRef,
+    Reason,
+    TenantRef,
+    Text,
+)
 from portal.rest.listing import Listing
 from portal.rest.operations import Resource, operation
 from portal.rest.preconditions import require_absent_or_match, tag_of
@@ -143,6 +154,31 @@ class CallersOut(Output):
     callers = CallerOut(many=True)
 
 
+class ContractFindingOut(Output):
+    """One thing that is not as it should be, and what mends it. `place` is the tool, or empty for the server."""
+
+    severity = serializers.ChoiceField(choices=["error", "warning"])
+    code = serializers.CharField()
+    place = serializers.CharField()
+    message = serializers.CharField()
+    remedy = serializers.CharField()
+
+
+class ClauseOut(Output):
+    """One part of the owner's contract."""
+
+    key = serializers.CharField()
+    title = serializers.CharField()
+    verdict = serializers.ChoiceField(choices=VERDICTS)
+    findings = ContractFindingOut(many=True)
+
+
+class ContractOut(Output):
+    """The owner's contract as the last probe saw it."""
+
+    clauses = ClauseOut(many=True)
+
+
 LISTING = Listing(
     filters=filters.ServerFilters,
     sorts={"slug": "slug", "name": "name", "owner": "owner__slug", "status": "status", "created": "created_at"},
@@ -234,6 +270,11 @@ class ServerResource(Resource):
         """Answered by the rules that decide each call, as far as you see people and agents."""
         server = registry.server_by_slug(self.principal, slug)
         return {"callers": [_caller(found) for found in callers.callers_of(self.principal, server)]}
+
+    @operation(summary="Check the owner's contract", gives=ContractOut)
+    def contract(self, slug: str) -> dict[str, Any]:
+        """What the last probe found against protocol, names, sizes, credential, annotations and descriptions."""
+        return {"clauses": registry.contract_of(self.principal, registry.server_by_slug(self.principal, slug))}
 
 
 class CredentialResource(Resource):

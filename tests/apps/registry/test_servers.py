@@ -6,6 +6,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from audit.models import Event
 from kernel.errors import Conflict, Forbidden, Invalid
 from kernel.secrets import Secret
 from registry import queries, sealing
@@ -23,6 +24,8 @@ from registry.services import (
     set_credential,
 )
 from registry.surfaces import Shown, take_in_probe
+from tenants.rules import Tier
+from tenants.services import create_tenant
 from tests.actors import make_cast
 
 OPEN = AddressPolicy(["127.0.0.1:9000"])
@@ -82,7 +85,7 @@ def seal(actor, server, private, value=b"opensesame", **over):
 def test_addresses_inside_the_network_are_refused_at_registration(cast, url):
     with pytest.raises(Invalid):
         register(cast.lead, cast.team, url=url)
-    assert not queries.servers(cast.admin).exists()
+    assert not queries.servers(cast.admin).exclude(transport="hanse").exists()
 
 
 def test_who_may_register_what(cast):
@@ -253,3 +256,37 @@ def test_a_reason_is_said_and_fits(cast, reason):
     server = register(cast.lead, cast.team)
     with pytest.raises(Invalid):
         quarantine_server(actor=cast.lead, server=server, reason=reason)
+
+
+@pytest.mark.parametrize("slug", ["context", "context-ledger", "context-of-nobody"])
+def test_nobody_s_server_poses_as_an_internal_one(cast, slug):
+    with pytest.raises(Invalid):
+        register(cast.lead, cast.team, slug=slug)
+
+
+def test_an_internal_server_is_neither_moved_nor_given_a_credential(cast, private):
+    server = queries.server_by_slug(cast.lead, "context-ledger")
+    for url in ("http://127.0.0.1:9000/mcp", "hanse:context/rival"):
+        with pytest.raises(Invalid):
+            change_server(actor=cast.lead, server=server, url=url, addresses=OPEN)
+    with pytest.raises(Invalid):
+        seal(cast.lead, server, private)
+
+
+def test_a_tenant_has_its_servers_from_its_first_moment_with_history_and_record(cast):
+    made = create_tenant(actor=cast.admin, tier=Tier.TEAM, slug="x" * 48, name="New")
+    server = queries.servers(cast.admin).get(owner=made)
+    assert (server.status, server.url) == ("active", f"hanse:context/{'x' * 48}")
+    assert len(server.slug) == 48
+    assert server.history.count() == 1
+    tools = {tool.name: tool for tool in queries.tools(cast.admin).filter(server=server)}
+    assert {name: tool.effect for name, tool in tools.items()} == {
+        "context.read": 0,
+        "context.search": 0,
+        "context.remember": 1,
+    }
+    assert all(tool.pin and tool.history.count() == 1 for tool in tools.values())
+    assert set(server.group.tools.all()) == set(tools.values())
+    domain = queries.server_by_slug(cast.admin, "context-payments")
+    assert "context.remember" not in {tool.name for tool in queries.tools(cast.admin).filter(server=domain)}
+    assert Event.objects.filter(scope=made.pk, verb="registry.server.provided").count() == 1

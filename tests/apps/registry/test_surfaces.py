@@ -207,7 +207,7 @@ def test_tools_of_two_servers_never_share_a_name_in_a_merged_surface(cast, serve
     names = ["echo", "e.cho", "e_cho", "x" * 100, "x" * 101]
     take_in_probe(server=server, shown=shown(*map(definition, names)))
     take_in_probe(server=other, shown=shown(*map(definition, names)))
-    exposed = list(Tool.objects.values_list("exposed_name", flat=True))
+    exposed = list(Tool.objects.exclude(server__transport="hanse").values_list("exposed_name", flat=True))
     assert len(set(exposed)) == len(exposed) == 10
     assert all(len(name) <= 64 for name in exposed)
 

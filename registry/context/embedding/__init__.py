@@ -1,0 +1,1 @@
+"""Vectors of texts: the built-in model, and the choice of another."""

@@ -1,0 +1,114 @@
+"""Reads of what agents learned, of what they asked and did not find, and of how much is covered; limited to the principal."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db.models import Count, Max, Q, QuerySet, Sum
+
+from kernel import clock
+from registry.context.memories import Gap, Memory
+from registry.context.models import Chunk, Document, Source
+from tenants.access import Viewer
+from tenants.models import Tenant
+from tenants.principals import Principal
+from tenants.queries import one_of
+from tenants.rules import Role
+
+STALE_AFTER: Final = timedelta(days=180)
+_REVIEWING: Final = frozenset({Role.REVIEWER, Role.TEAM_LEAD, Role.DOMAIN_STEWARD, Role.PLATFORM_ADMIN})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What a tenant has written down that can be found: for the page that shows what is missing."""
+
+    sources: int = 0
+    documents: int = 0
+    stale_documents: int = 0
+    chunks: int = 0
+    withheld: int = 0
+    unembedded: int = 0
+    changed_at: datetime | None = None
+    read_at: datetime | None = None
+    waiting: int = 0
+    remembered: int = 0
+    gaps: int = 0
+    asked_in_vain: int = 0
+
+
+def memories(principal: Viewer, owner: Tenant | None = None, state: str | None = None) -> QuerySet[Memory]:
+    """Returns visible memories (of one team, in one state), newest first, with who proposed and who decided."""
+    rows = Memory.objects.visible_to(principal).select_related(
+        "owner", "person", "agent", "delegation", "decided_by", "document__source"
+    )
+    rows = rows if owner is None else rows.filter(owner=owner)
+    return (rows if state is None else rows.filter(state=state)).order_by("-id")
+
+
+def memory_by_uid(principal: Viewer, uid: str) -> Memory:
+    """Returns one visible memory."""
+    return one_of(memories(principal), "memory", uid=uid)
+
+
+def memories_to_review(principal: Principal) -> QuerySet[Memory]:
+    """Returns what waits in the inboxes of the tenants that the principal reviews for, what waits longest first."""
+    rows = memories(principal, state=Memory.State.WAITING).order_by("id")
+    if principal.access.is_platform_admin:
+        return rows
+    return rows.filter(owner__in=[tenant for tenant, roles in principal.access.roles.items() if roles & _REVIEWING])
+
+
+def remembered_in(principal: Viewer, documents: Iterable[UUID]) -> dict[UUID, Memory]:
+    """Returns the accepted memories behind some documents: one query."""
+    rows = memories(principal, state=Memory.State.ACCEPTED).filter(document__uid__in=list(documents))
+    return {row.document.uid: row for row in rows if row.document is not None}
+
+
+def gaps(principal: Viewer, owner: Tenant | None = None) -> QuerySet[Gap]:
+    """Returns what agents of visible teams asked in vain, the most asked first."""
+    rows = Gap.objects.visible_to(principal).select_related("owner")
+    return (rows if owner is None else rows.filter(owner=owner)).order_by("-asked", "-last_at", "pk")
+
+
+def gap_by_uid(principal: Viewer, uid: str) -> Gap:
+    """Returns one visible question."""
+    return one_of(gaps(principal), "question", uid=uid)
+
+
+def coverage(principal: Viewer, owners: Sequence[Tenant]) -> dict[int, Coverage]:
+    """Returns the figures of some visible tenants by id: five queries for any number of them."""
+    found: dict[int, dict[str, object]] = {owner.pk: {} for owner in owners if principal.access.sees(owner.pk)}
+    old = Q(changed_at__lt=clock.now() - STALE_AFTER)
+    counts = (
+        (Source.objects, {"sources": Count("pk"), "read_at": Max("read_at")}),
+        (
+            Document.objects,
+            {"documents": Count("pk"), "stale_documents": Count("pk", filter=old), "changed_at": Max("changed_at")},
+        ),
+        (
+            Chunk.objects,
+            {
+                "chunks": Count("pk", filter=Q(withheld=False)),
+                "withheld": Count("pk", filter=Q(withheld=True)),
+                "unembedded": Count("pk", filter=Q(withheld=False, embedded_with="")),
+            },
+        ),
+        (
+            Memory.objects,
+            {
+                "waiting": Count("pk", filter=Q(state=Memory.State.WAITING)),
+                "remembered": Count("pk", filter=Q(state=Memory.State.ACCEPTED)),
+            },
+        ),
+        (Gap.objects, {"gaps": Count("pk"), "asked_in_vain": Sum("asked")}),
+    )
+    for manager, counted in counts:
+        rows = manager.visible_to(principal).filter(owner__in=list(found)).order_by()
+        # Under names that no column has, because a later figure filters by columns.
+        for row in rows.values("owner").annotate(**{f"n_{name}": how for name, how in counted.items()}):
+            figures = {name: row[f"n_{name}"] for name in counted}  # type: ignore[literal-required]
+            found[row["owner"]] |= {name: figure for name, figure in figures.items() if figure is not None}
+    return {pk: Coverage(**facts) for pk, facts in found.items()}  # type: ignore[arg-type]

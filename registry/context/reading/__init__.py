@@ -1,0 +1,1 @@
+"""One module for each format: bytes or text in, sections out. No Django, no network."""

@@ -1,0 +1,49 @@
+"""Wake-ups of the work that stands in the rows of context. Each may run twice, or never: the next one finds the rest."""
+
+from typing import Final
+
+from celery import shared_task
+
+from registry.context.embedding.provider import embedder
+from registry.context.filling import fill, has_vectors
+from registry.context.services.gaps import expire_gaps
+from registry.context.working import waiting_imports, work_on
+
+_SECONDS: Final = 20
+"""A wake-up ends before a worker's time for a task does, and sends the next."""
+_ROUNDS: Final = 8
+
+
+@shared_task(name="registry.run_import")
+def run_import(import_id: int) -> None:
+    """Reads documents of one import for a while, and wakes the next when there are more."""
+    has_more = work_on(import_id, seconds=_SECONDS)
+    embed_chunks.delay()
+    if has_more:
+        run_import.delay(import_id)
+
+
+@shared_task(name="registry.resume_imports")
+def resume_imports() -> None:
+    """Wakes a worker for each import that nobody holds: its wake-up was lost, or its worker."""
+    for import_id in waiting_imports():
+        run_import.delay(import_id)
+    embed_chunks.delay()
+
+
+@shared_task(name="registry.expire_gaps")
+def forget_old_gaps() -> None:
+    """Erases what agents asked in vain, and nobody has asked again for a long time."""
+    expire_gaps()
+
+
+@shared_task(name="registry.embed_chunks")
+def embed_chunks() -> None:
+    """Embeds some chunks, and wakes the next when there are more. Does nothing without an embedding."""
+    chosen = embedder() if has_vectors() else None
+    if chosen is None:
+        return
+    for _round in range(_ROUNDS):
+        if not fill(chosen):
+            return
+    embed_chunks.delay()
