@@ -112,7 +112,7 @@ def _search(words: str) -> Q:
 def forks(request: HttpRequest) -> HttpResponse:
     """Lists forks, or exports them."""
     principal = principal_of(request)
-    rows, listing = queries.forks(principal), _listing(principal)
+    rows, listing = queries.listed_forks(queries.forks(principal)), _listing(principal)
     if (file := lists.export(request, rows, listing)) is not None:
         return file
     page = lists.list_page(request, rows, listing)
