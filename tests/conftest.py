@@ -53,8 +53,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: their driver leaves an event loop running, in which `asyncio.run` refuses to work."""
-    items.sort(key=lambda item: "e2e" in item.nodeid.split("/")[1:2])
+    """Browser tests come last, and stay in tests/e2e, which `make test` runs apart from the rest.
+
+    Their driver leaves an event loop running, in which `asyncio.run` refuses to work for every later test.
+    """
+    stray = [item.nodeid for item in items if "playwright" in _fixtures_of(item) and not _is_e2e(item)]
+    if stray:
+        raise pytest.UsageError(f"a test with a browser belongs in tests/e2e: {', '.join(stray)}")
+    items.sort(key=_is_e2e)
+
+
+def _is_e2e(item: pytest.Item) -> bool:
+    return "e2e" in item.nodeid.split("/")[1:2]
+
+
+def _fixtures_of(item: pytest.Item) -> list[str]:
+    return getattr(item, "fixturenames", [])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -1,7 +1,6 @@
 """The wizard in a browser and a running house: from its first page to the first governed call, and its proof."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -85,7 +84,6 @@ class Person:
 
 
 def test_from_nothing_to_the_first_governed_call(browser, house, upstream):
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     admin = Person(browser, house, "mara@nordhafen.example")
     lead = Person(browser, house, "jonas@nordhafen.example")
     Person.done = 0
