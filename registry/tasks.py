@@ -2,14 +2,22 @@
 
 from celery import shared_task
 
-from registry.context.tasks import embed_chunks, forget_old_gaps, resume_imports, run_import
+from registry.context.tasks import embed_chunks, fetch_import, forget_old_gaps, resume_imports, run_import
 from registry.models import Server
 from registry.probe import probe
 from registry.queries import servers_to_probe
 from registry.surfaces import take_in_probe
 from tenants.scope import ALL, tenant_scope
 
-__all__ = ["embed_chunks", "forget_old_gaps", "probe_server", "probe_servers", "resume_imports", "run_import"]
+__all__ = [
+    "embed_chunks",
+    "fetch_import",
+    "forget_old_gaps",
+    "probe_server",
+    "probe_servers",
+    "resume_imports",
+    "run_import",
+]
 
 
 @shared_task(name="registry.probe_server")

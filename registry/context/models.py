@@ -35,7 +35,10 @@ class Source(models.Model):
     slug = models.SlugField(max_length=48)
     name = models.CharField(max_length=120)
     kind = models.CharField(max_length=6, choices=Kind.choices, default=Kind.FILES)
-    location = models.CharField(max_length=500, blank=True, help_text="Where it is read from, for people.")
+    location = models.CharField(
+        max_length=500, blank=True, help_text="Where it is read from: of a repository its address, else for people."
+    )
+    branch = models.CharField(max_length=200, blank=True, help_text="Of a repository; empty: its own choice.")
     sensitivity = models.SmallIntegerField(choices=choices_of(Sensitivity), default=Sensitivity.INTERNAL)
     commit = models.CharField(max_length=64, blank=True, help_text="The commit that was read last, of a repository.")
     created_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
@@ -164,6 +167,7 @@ class Import(models.Model):
         RUNNING = "running", "Running"
         PAUSED = "paused", "Paused"
         CANCELLED = "cancelled", "Cancelled"
+        FAILED = "failed", "Failed"
         DONE = "done", "Done"
 
     uid = models.UUIDField(unique=True, default=ids.new_uid, editable=False)
@@ -172,6 +176,11 @@ class Import(models.Model):
     state = models.CharField(max_length=9, choices=State.choices, default=State.QUEUED)
     commit = models.CharField(max_length=64, blank=True)
     unchanged = models.PositiveIntegerField(default=0, help_text="Documents that are as they were, so not read again.")
+    is_staged = models.BooleanField(
+        default=True, help_text="Whether its documents are here; else a repository is next."
+    )
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="How often a worker began to fetch it.")
+    fault = models.CharField(max_length=300, blank=True, help_text="Why nothing of it could be had.")
     fence = models.PositiveIntegerField(default=0)
     leased_until = models.DateTimeField(null=True, blank=True)
     began_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")

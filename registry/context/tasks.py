@@ -1,13 +1,20 @@
 """Wake-ups of the work that stands in the rows of context. Each may run twice, or never: the next one finds the rest."""
 
+from collections.abc import Callable
 from typing import Final
 
 from celery import shared_task
+from django.conf import settings
+from django.db import transaction
+from django.utils.module_loading import import_string
 
 from registry.context.embedding.provider import embedder
+from registry.context.fetching import fetch
 from registry.context.filling import fill, has_vectors
+from registry.context.models import Import
 from registry.context.services.gaps import expire_gaps
 from registry.context.working import waiting_imports, work_on
+from registry.git.fetching import Sources
 
 _SECONDS: Final = 20
 """A wake-up ends before a worker's time for a task does, and sends the next."""
@@ -23,9 +30,25 @@ def run_import(import_id: int) -> None:
         run_import.delay(import_id)
 
 
+@shared_task(name="registry.fetch_import")
+def fetch_import(import_id: int) -> None:
+    """Takes in the repository of one import, and wakes who reads it."""
+    sources: Callable[[], Sources] = import_string(settings.REPOSITORY_SOURCES)
+    if fetch(import_id, sources()):
+        run_import.delay(import_id)
+
+
+def wake(row: Import) -> None:
+    """Sends a worker to an import once the caller's transaction holds. Sent once too often does no harm."""
+    task = run_import if row.is_staged else fetch_import
+    transaction.on_commit(lambda: task.delay(row.pk))
+
+
 @shared_task(name="registry.resume_imports")
 def resume_imports() -> None:
     """Wakes a worker for each import that nobody holds: its wake-up was lost, or its worker."""
+    for import_id in waiting_imports(is_staged=False):
+        fetch_import.delay(import_id)
     for import_id in waiting_imports():
         run_import.delay(import_id)
     embed_chunks.delay()

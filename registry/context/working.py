@@ -32,23 +32,28 @@ class Superseded(Exception):
     """The import is held by somebody else now, or is no longer to be worked on. Nothing was written."""
 
 
-def claim(import_id: int) -> int | None:
-    """Returns the fence under which this worker holds the import, or None when it is not to be had."""
+def claim(import_id: int, *, is_staged: bool = True, lease: timedelta = LEASE) -> int | None:
+    """Returns the fence under which this worker holds the import, or None when it is not to be had.
+
+    One whose documents are not here yet is another worker's: see `registry.context.fetching`.
+    """
     present = clock.now()
     with tenant_scope(ALL):
-        row = Import.objects.select_for_update(skip_locked=True).filter(_free(present), pk=import_id).first()
+        rows = Import.objects.select_for_update(skip_locked=True).filter(_free(present), is_staged=is_staged)
+        row = rows.filter(pk=import_id).first()
         if row is None:
             return None
         row.fence += 1
-        row.state, row.leased_until = Import.State.RUNNING, present + LEASE
+        row.state, row.leased_until = Import.State.RUNNING, present + lease
         row.save(update_fields=["fence", "state", "leased_until"])
         return row.fence
 
 
-def waiting_imports() -> list[int]:
-    """Returns the imports that no worker holds and that have something to do."""
+def waiting_imports(*, is_staged: bool = True) -> list[int]:
+    """Returns the imports that no worker holds and that have something to read, or else to fetch."""
     with tenant_scope(ALL):
-        return list(Import.objects.filter(_free(clock.now())).order_by("pk").values_list("pk", flat=True))
+        rows = Import.objects.filter(_free(clock.now()), is_staged=is_staged)
+        return list(rows.order_by("pk").values_list("pk", flat=True))
 
 
 def work_on(import_id: int, *, seconds: float) -> bool:
@@ -62,7 +67,7 @@ def work_on(import_id: int, *, seconds: float) -> bool:
             if not _next(import_id, fence):
                 _end(import_id, fence)
                 return False
-        _held(import_id, fence, _give_back)
+        held(import_id, fence, _give_back)
     except Superseded:
         return False
     return True
@@ -74,7 +79,7 @@ def _free(present: object) -> Q:
     )
 
 
-def _held(import_id: int, fence: int, act: Callable[[Import], None]) -> None:
+def held(import_id: int, fence: int, act: Callable[[Import], None]) -> None:
     """Does something in one transaction in which this worker holds the import. Raises `Superseded` when it does not."""
     with tenant_scope(ALL), transaction.atomic():
         row = Import.objects.select_for_update().filter(pk=import_id, fence=fence, state=Import.State.RUNNING).first()
@@ -91,12 +96,12 @@ def _give_back(row: Import) -> None:
 def _next(import_id: int, fence: int) -> bool:
     """Reads one document. Returns whether there was one."""
     taken: list[ImportItem] = []
-    _held(import_id, fence, lambda row: _take(row, taken))
+    held(import_id, fence, lambda row: _take(row, taken))
     if not taken:
         return False
     item = taken[0]
     prepared, fault = _read(item)
-    _held(import_id, fence, lambda row: _finish(row, item, prepared, fault))
+    held(import_id, fence, lambda row: _finish(row, item, prepared, fault))
     return True
 
 
@@ -146,7 +151,7 @@ def _finish(row: Import, item: ImportItem, prepared: keeping.Prepared | None, fa
 
 
 def _end(import_id: int, fence: int) -> None:
-    _held(import_id, fence, _close)
+    held(import_id, fence, _close)
 
 
 def _close(row: Import) -> None:

@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,6 +13,8 @@ from dulwich.index import validate_path, validate_path_element_hfs, validate_pat
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree, parse_tree
 
+from kernel import clock
+from kernel.errors import Invalid
 from registry.git.bounds import Bounds, Watch, in_one_line, refused
 
 _SUBMODULE: Final = 0o160000
@@ -63,9 +66,24 @@ class Clone:
     watch: Watch
     _written: int = field(default=0)
 
-    def entries(self) -> Iterator[Entry]:
-        """Yields files and links of the commit, each path checked. Submodules are other repositories and left out."""
-        for entry, is_folder in self._walk():
+    @property
+    def committed_at(self) -> datetime:
+        """When the commit was made, as it says itself; what it says of the future is now."""
+        return moment_of(self.read_commit(self.commit))
+
+    def knows(self, commit: str) -> bool:
+        """Tells whether an earlier commit is here, so that the two can be compared."""
+        try:
+            return self.read_commit(commit).tree in self.store
+        except Invalid:
+            return False
+
+    def entries(self, commit: str = "") -> Iterator[Entry]:
+        """Yields files and links of the commit, or of another one that is here, each path checked.
+
+        Submodules are other repositories and left out.
+        """
+        for entry, is_folder in self._walk(commit or self.commit):
             if not is_folder:
                 yield entry
 
@@ -82,7 +100,7 @@ class Clone:
         Links come last, so that nothing is ever written through one, and only those that stay inside come at all.
         """
         links: list[Entry] = []
-        for entry, is_folder in self._walk():
+        for entry, is_folder in self._walk(self.commit):
             if is_folder:
                 self._make(entry)
             elif entry.is_link:
@@ -93,17 +111,21 @@ class Clone:
             self._link(link)
         return self.top
 
-    def _walk(self) -> Iterator[tuple[Entry, bool]]:
-        """Yields every folder before what is in it. The same tree may stand in many places, so entries are counted."""
-        commit = self._object(self.commit.encode())
-        if not isinstance(commit, Commit):
+    def read_commit(self, name: str) -> Commit:
+        """Returns a commit that is here."""
+        found = self._object(name.encode("ascii", "replace"))
+        if not isinstance(found, Commit):
             raise refused("broken", "The repository is broken: its branch leads to no commit.")
-        waiting, count = [(b"", commit.tree, 0)], 0
+        return found
+
+    def _walk(self, commit: str) -> Iterator[tuple[Entry, bool]]:
+        """Yields every folder before what is in it. The same tree may stand in many places, so entries are counted."""
+        waiting, count = [(b"", self.read_commit(commit).tree, 0)], 0
         while waiting:
             prefix, tree, depth = waiting.pop()
             if depth > self.bounds.depth:
                 raise refused("too_deep", f"The repository's folders are more than {self.bounds.depth} deep.")
-            for entry in self._entries_of(prefix, tree):
+            for entry in self.folder(prefix, tree):
                 self.watch.check()
                 count += 1
                 if count > self.bounds.files:
@@ -116,7 +138,8 @@ class Clone:
                 elif entry.mode != _SUBMODULE:
                     yield entry, False
 
-    def _entries_of(self, prefix: bytes, tree: ObjectID) -> Iterator[Entry]:
+    def folder(self, prefix: bytes, tree: ObjectID) -> Iterator[Entry]:
+        """Yields what stands in one folder, each name checked."""
         found = self._object(tree)
         if not isinstance(found, Tree):
             raise refused("broken", "The repository is broken: a folder in it is none.")
@@ -131,7 +154,7 @@ class Clone:
     def _object(self, name: bytes) -> ShaFile:
         try:
             return self.store[ObjectID(name)]
-        except KeyError:
+        except (KeyError, ValueError):
             raise refused("incomplete", "The repository is incomplete: a part of the commit was left out.") from None
 
     def _make(self, entry: Entry) -> None:
@@ -164,6 +187,11 @@ class Clone:
         except (OSError, ValueError) as error:
             words = getattr(error, "strerror", None) or str(error)
             raise refused("unwritable", f"{entry.shown} cannot be written here: {in_one_line(words)}.") from error
+
+
+def moment_of(commit: Commit) -> datetime:
+    """Returns when a commit was made. The time is a number of a stranger: any may stand there, so none is in the future."""
+    return datetime.fromtimestamp(min(max(commit.commit_time, 0), clock.now().timestamp()), UTC)
 
 
 def items_of(folder: Tree) -> list[Item]:

@@ -1,8 +1,8 @@
 """A repository in a directory of this host: only below the directories that the administrator listed, read as a clone.
 
-Its configuration is not read, no link in it is followed to its data, and of its objects only the commits of one branch
-and the files of the last one are taken, each after its size was looked at. Who listed the directory vouches for who
-may write there.
+Its configuration is not read, no link in it is followed to its data, and of its objects only the commits of one branch,
+their folders and the files of the last one are taken, each after its size was looked at. Who listed the directory vouches
+for who may write there.
 """
 
 import mmap
@@ -90,6 +90,11 @@ class Shelf:
             raise refused("too_large", f"The repository unfolds to more than {self.bounds.inflated:,} bytes.")
         return found
 
+    @property
+    def has_room(self) -> bool:
+        """Whether less than half of what may be taken was: the rest is never spent on what can be done without."""
+        return 2 * self._count < self.bounds.objects and 2 * self._total < self.bounds.inflated
+
     def _look_at_sizes(self, name: ObjectID) -> None:
         """Looks at the object and at each one that it is a difference to. A loose one is bounded by the store."""
         for pack in self.store.packs:
@@ -135,8 +140,9 @@ def copy_local(
         stack.callback(source.close)
         shelf = Shelf(source, bounds, watch, stack)
         commit, name = _tip_of(place, branch)
-        ends = _copy_commits(shelf, store, commit, bounds.commits)
+        commits, ends = _copy_commits(shelf, store, commit, bounds.commits)
         _copy_files(shelf, store, commit)
+        _copy_folders(shelf, store, commits)
     return commit, name, ends
 
 
@@ -154,9 +160,9 @@ def _tip_of(place: Path, branch: bytes | None) -> tuple[bytes, bytes]:
     return commit, branch or (chain[-1].removeprefix(b"refs/heads/") if len(chain) > 1 else b"")
 
 
-def _copy_commits(shelf: Shelf, store: DiskObjectStore, tip: bytes, most: int) -> list[bytes]:
+def _copy_commits(shelf: Shelf, store: DiskObjectStore, tip: bytes, most: int) -> tuple[list[Commit], list[bytes]]:
     """Copies the newest commits, layer by layer; the last ones end the history as in any shallow clone."""
-    layer, seen, ends = [tip], {tip}, list[bytes]()
+    layer, seen, ends, copied = [tip], {tip}, list[bytes](), list[Commit]()
     while layer:
         following: list[bytes] = []
         for name in layer:
@@ -164,6 +170,7 @@ def _copy_commits(shelf: Shelf, store: DiskObjectStore, tip: bytes, most: int) -
             if not isinstance(commit, Commit):
                 raise refused("broken", "The repository is broken: its history leads to what is no commit.")
             store.add_object(commit)
+            copied.append(commit)
             older = [parent for parent in commit.parents if parent not in seen]
             if len(seen) + len(older) > most:
                 ends.append(name)
@@ -171,7 +178,7 @@ def _copy_commits(shelf: Shelf, store: DiskObjectStore, tip: bytes, most: int) -
                 seen.update(older)
                 following += older
         layer = following
-    return ends
+    return copied, ends
 
 
 def _copy_files(shelf: Shelf, store: DiskObjectStore, tip: bytes) -> None:
@@ -190,6 +197,29 @@ def _copy_files(shelf: Shelf, store: DiskObjectStore, tip: bytes) -> None:
                     waiting.append((below, depth + 1))
                 else:
                     store.add_object(shelf.take(below))
+
+
+def _copy_folders(shelf: Shelf, store: DiskObjectStore, commits: list[Commit]) -> None:
+    """Copies the folders of earlier commits, the newest first, by which they are compared, as far as there is room.
+
+    The last commit is whole without them, so what is missing or too much among them only ends what can be compared.
+    """
+    seen: set[bytes] = set()
+    try:
+        for commit in commits:
+            waiting = [(commit.tree, 0)]
+            while waiting:
+                name, depth = waiting.pop()
+                if name in seen or depth > shelf.bounds.depth:
+                    continue
+                if not shelf.has_room:
+                    return
+                seen.add(name)
+                found = shelf.take(name)
+                store.add_object(found)
+                waiting += [(below, depth + 1) for below, is_folder in _below(found) if is_folder]
+    except Invalid:
+        shelf.watch.check()
 
 
 def _below(found: ShaFile) -> Iterator[tuple[ObjectID, bool]]:

@@ -1,26 +1,21 @@
 """Beginning, pausing, resuming, retrying and cancelling imports. Workers do the reading: see `registry.context.working`."""
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Final
+from collections.abc import Iterable
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from audit.services import record
 from kernel import clock
-from kernel.errors import Conflict, TooLarge
+from kernel.errors import Conflict
 from registry import verbs
-from registry.context.entries import Entry, prepared
-from registry.context.keeping import digest_of
-from registry.context.models import OPEN, Document, Import, ImportItem, Source
-from registry.context.reading.formats import VERSION
+from registry.context.entries import Entry
+from registry.context.models import OPEN, Import, ImportItem, Source
+from registry.context.staging import stage
+from registry.git.fetching import Sources, check_source
 from tenants import authority
 from tenants.principals import Principal
 from tenants.versions import check_version, lock
-
-MAX_DOCUMENTS: Final = 50_000
-_AT_ONCE: Final = 100
 
 
 @transaction.atomic
@@ -34,20 +29,33 @@ def begin_import(
     """
     authority.require_contributor(actor, source.owner, "import documents")
     source = lock(source)
+    row = _created(actor, source, commit=commit)
+    stage(row, source, entries, is_whole=is_whole)
+    _record(actor, row, verbs.IMPORT_BEGUN, commit=commit, items=row.items.count(), unchanged=row.unchanged)
+    return row
+
+
+@transaction.atomic
+def begin_fetch(*, actor: Principal, source: Source, sources: Sources) -> Import:
+    """Returns an import whose documents a worker fetches from the source's repository: what changed since the last."""
+    authority.require_contributor(actor, source.owner, "import documents")
+    source = lock(source)
+    if source.kind != Source.Kind.GIT:
+        raise Conflict("It is no git repository: bring its documents.", slug=source.slug)
+    check_source(source.location, source.branch, sources)
+    row = _created(actor, source, is_staged=False)
+    _record(actor, row, verbs.IMPORT_BEGUN, location=source.location, branch=source.branch)
+    return row
+
+
+def _created(actor: Principal, source: Source, **facts: object) -> Import:
     try:
         with transaction.atomic():
-            row = Import.objects.create(source=source, owner_id=source.owner_id, commit=commit, began_by=actor.person)
+            return Import.objects.create(source=source, owner_id=source.owner_id, began_by=actor.person, **facts)
     except IntegrityError as error:
         raise Conflict(
             f"“{source.slug}” is being read already; wait for it, or cancel it.", slug=source.slug
         ) from error
-    ImportItem.objects.filter(of__source=source).exclude(of=row).exclude(content=None).update(content=None)
-    seen = _stage(row, source, entries)
-    if is_whole:
-        _stage_removals(row, source, seen)
-    row.save(update_fields=["unchanged"])
-    _record(actor, row, verbs.IMPORT_BEGUN, commit=commit, items=row.items.count(), unchanged=row.unchanged)
-    return row
 
 
 @transaction.atomic
@@ -65,6 +73,7 @@ def resume_import(*, actor: Principal, row: Import, expected_version: int | None
     row = _opened(row, expected_version)
     if row.state != Import.State.PAUSED:
         raise Conflict("The import is not paused.")
+    row.attempts = 0
     return _set_state(actor, row, Import.State.QUEUED, verbs.IMPORT_RESUMED)
 
 
@@ -85,14 +94,11 @@ def retry_import(*, actor: Principal, row: Import, expected_version: int | None 
     authority.require_contributor(actor, row.owner, "retry imports")
     row = lock(row)
     check_version(row, expected_version)
-    failed = ImportItem.objects.filter(of=row, state=ImportItem.State.FAILED).filter(
-        Q(content__isnull=False) | Q(is_removal=True)
-    )
-    if not failed.update(state=ImportItem.State.WAITING, fault="", attempts=0):
+    if not _wait_again(row):
         raise Conflict("Nothing of it can be tried again: bring the documents anew.")
     if row.state in OPEN:
         return row
-    row.ended_at = None
+    row.ended_at, row.fault, row.attempts = None, "", 0
     try:
         with transaction.atomic():
             return _set_state(actor, row, Import.State.QUEUED, verbs.IMPORT_RETRIED)
@@ -100,55 +106,14 @@ def retry_import(*, actor: Principal, row: Import, expected_version: int | None 
         raise Conflict("The source is being read by another import; wait for it, or cancel it.") from error
 
 
-def _stage(row: Import, source: Source, entries: Iterable[Entry]) -> set[str]:
-    """Writes the items in batches, so that a large source is never in memory as a whole. Returns the paths."""
-    there = {path: (digest, reading) for path, digest, reading in _known(source)}
-    seen: set[str] = set()
-    rows = _items(row, prepared(entries), there, seen)
-    while batch := list(islice(rows, _AT_ONCE)):
-        ImportItem.objects.bulk_create(batch)
-    return seen
-
-
-def _known(source: Source) -> Iterable[tuple[str, str, int]]:
-    return Document.objects.filter(source=source).values_list("path", "digest", "reading").iterator()
-
-
-def _items(
-    row: Import, entries: Iterable[Entry], there: dict[str, tuple[str, int]], seen: set[str]
-) -> Iterator[ImportItem]:
-    for entry in entries:
-        if entry.path in seen:
-            continue  # a zip archive may name a member twice
-        seen.add(entry.path)
-        if len(seen) > MAX_DOCUMENTS:
-            raise TooLarge(f"There are more than {MAX_DOCUMENTS:,} documents; divide the source.")
-        digest = digest_of(entry.content) if entry.content is not None and not entry.fault else ""
-        if digest and there.get(entry.path) == (digest, VERSION):
-            row.unchanged += 1
-        elif entry.content is not None or entry.path in there:
-            yield _item(row, entry, digest)
-
-
-def _item(row: Import, entry: Entry, digest: str) -> ImportItem:
-    return ImportItem(
-        of=row,
-        owner_id=row.owner_id,
-        path=entry.path,
-        commit=entry.commit,
-        changed_at=entry.changed_at,
-        is_removal=entry.content is None,
-        content=None if entry.fault else entry.content,
-        digest=digest,
-        state=ImportItem.State.FAILED if entry.fault else ImportItem.State.WAITING,
-        fault=entry.fault[:300],
+def _wait_again(row: Import) -> bool:
+    """Tells whether something of an import waits now that had failed: its repository, or documents of it."""
+    if not row.is_staged:
+        return row.state == Import.State.FAILED
+    failed = ImportItem.objects.filter(of=row, state=ImportItem.State.FAILED).filter(
+        Q(content__isnull=False) | Q(is_removal=True)
     )
-
-
-def _stage_removals(row: Import, source: Source, seen: set[str]) -> None:
-    gone = [path for path, _digest, _reading in _known(source) if path not in seen]
-    facts = {"of": row, "owner_id": row.owner_id, "changed_at": clock.now(), "is_removal": True, "commit": row.commit}
-    ImportItem.objects.bulk_create([ImportItem(path=path, **facts) for path in gone], batch_size=_AT_ONCE)
+    return bool(failed.update(state=ImportItem.State.WAITING, fault="", attempts=0))
 
 
 def _opened(row: Import, expected_version: int | None) -> Import:

@@ -7,6 +7,7 @@ from kernel.errors import Conflict, Invalid
 from registry import verbs
 from registry.context import keeping
 from registry.context.models import Chunk, Document, ImportItem, Source
+from registry.git.fetching import Sources, check_source
 from tenants import authority
 from tenants.models import Tenant
 from tenants.principals import Principal
@@ -27,14 +28,20 @@ def add_source(
     name: str,
     kind: str = Source.Kind.FILES,
     location: str = "",
+    branch: str = "",
     sensitivity: int = Sensitivity.INTERNAL,
+    sources: Sources | None = None,
 ) -> Source:
-    """Returns a source without documents yet. What it will hold is seen by who sees its owner, up to its sensitivity."""
+    """Returns a source without documents yet. What it will hold is seen by who sees its owner, up to its sensitivity.
+
+    A git repository needs `sources`: where such may be fetched from. Its address is checked now and at every fetch.
+    """
     authority.require_contributor(actor, owner, "add sources of documents")
     require_slug(slug)
     _check(name, location, sensitivity)
     if kind not in Source.Kind.values:
         raise Invalid("There is no such kind.", errors={"kind": [f"One of {', '.join(Source.Kind.values)}."]})
+    location, branch = _place(kind, location, branch, sources)
     try:
         with transaction.atomic():
             source = Source.objects.create(
@@ -43,6 +50,7 @@ def add_source(
                 name=name,
                 kind=kind,
                 location=location,
+                branch=branch,
                 sensitivity=sensitivity,
                 created_by=actor.person,
             )
@@ -59,17 +67,26 @@ def change_source(
     source: Source,
     name: str | None = None,
     location: str | None = None,
+    branch: str | None = None,
     sensitivity: int | None = None,
+    sources: Sources | None = None,
     expected_version: int | None = None,
 ) -> Source:
-    """Returns the source changed. A new sensitivity holds for everything in it at once. To lower it is the keeper's."""
+    """Returns the source changed. A new sensitivity holds for everything in it at once. To lower it is the keeper's.
+
+    A repository that moved is read as a whole the next time; until then its documents stay.
+    """
     source = lock(source)
     authority.require_contributor(actor, source.owner, "change sources of documents")
     if sensitivity is not None and sensitivity < source.sensitivity:
         authority.require_keeper(actor, source.owner, "lower the sensitivity of documents")
     check_version(source, expected_version)
     source.name = source.name if name is None else name
-    source.location = source.location if location is None else location
+    before = (source.location, source.branch)
+    after = (before[0] if location is None else location, before[1] if branch is None else branch)
+    if after != before:
+        source.location, source.branch = _place(source.kind, *after, sources)
+        source.commit = ""
     source.sensitivity = source.sensitivity if sensitivity is None else sensitivity
     _check(source.name, source.location, source.sensitivity)
     source.version += 1
@@ -129,6 +146,21 @@ def remove_document(*, actor: Principal, document: Document, reason: str) -> Non
         facts=facts,
         reasons=[reason],
     )
+
+
+def _place(kind: str, location: str, branch: str, sources: Sources | None) -> tuple[str, str]:
+    """Returns where a source is read from, in one spelling. Only a repository's place is ever reached from here."""
+    if kind != Source.Kind.GIT:
+        if branch:
+            raise Invalid("Only a repository has a branch.", errors={"branch": ["Only a repository has one."]})
+        return location, ""
+    if sources is None:
+        raise Invalid("A repository cannot be named here.", errors={"kind": ["Not by this way."]})
+    try:
+        return check_source(location, branch, sources), branch
+    except Invalid as error:
+        errors = {"location" if name == "url" else name: texts for name, texts in error.errors.items()}
+        raise Invalid(error.message, errors=errors, code=error.error_code) from error
 
 
 def _check(name: str, location: str, sensitivity: int) -> None:

@@ -145,13 +145,13 @@ def make_repository(root: Path, files: Files) -> Path:
 
 
 def run_git(root: Path, *words: str) -> str:
-    person = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in _PERSON.items()}
+    person = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in PERSON.items()}
     environment = {"PATH": os.environ["PATH"], "HOME": str(root), "GIT_CONFIG_NOSYSTEM": "1", **person}
     done = subprocess.run(["git", *words], cwd=root, env=environment, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
-_PERSON = {"NAME": "Ana", "EMAIL": "ana@example.test", "DATE": "2026-11-01T10:00:00Z"}
+PERSON = {"NAME": "Ana", "EMAIL": "ana@example.test", "DATE": "2026-11-01T10:00:00Z"}
 
 
 def report_of(root: Path, command: str, **parts: object) -> dict[str, object]:
