@@ -3,15 +3,22 @@
 from typing import Final
 
 from celery import shared_task
+from django.db import transaction
 
 from registry.context.embedding.provider import embedder
 from registry.context.filling import fill, has_vectors
+from registry.context.models import Import
 from registry.context.services.gaps import expire_gaps
 from registry.context.working import waiting_imports, work_on
 
 _SECONDS: Final = 20
 """A wake-up ends before a worker's time for a task does, and sends the next."""
 _ROUNDS: Final = 8
+
+
+def wake(row: Import) -> None:
+    """Sends a worker to an import once the caller's transaction holds. Sent once too often does no harm."""
+    transaction.on_commit(lambda: run_import.delay(row.pk))
 
 
 @shared_task(name="registry.run_import")
