@@ -14,6 +14,7 @@ from blueprints.queries.repositories import pattern_requests_waiting
 from kernel import clock
 from portal.pages.screens import principal_of, screen
 from registry import queries as registry
+from registry.context.inbox import memories_to_review
 from registry.models import Tool
 from tenants import queries as tenants
 from tenants.models import Tenant
@@ -51,6 +52,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "versions": list(library.versions_waiting(principal)[:SHOWN]),
         "requests": list(fork_queries.requests_waiting(principal)[:SHOWN]),
         "raises": list(pattern_requests_waiting(principal)[:SHOWN]),
+        "facts": list(memories_to_review(principal)[:SHOWN]),
         "behind": list(fork_queries.forks_behind(principal)[:SHOWN]),
         "expiring": list(tenants.expiring_delegations(principal)[:SHOWN]),
     }

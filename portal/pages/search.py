@@ -14,6 +14,7 @@ from portal.pages.blueprints import url_of
 from portal.pages.screens import principal_of, screen
 from portal.parts.navigation import PLACES
 from registry import queries as registry
+from registry.context import queries as context
 from tenants import queries as tenants
 
 EACH = 5
@@ -44,6 +45,7 @@ ACTIONS = (
     ("Review", "blueprint", "reviews"),
     ("Delegate to an agent", "delegation", "delegation_new"),
     ("Register an agent", "agent", "agent_new"),
+    ("What agents learned", "context", "inbox"),
     ("Register a repository", "repository", "repository_new"),
     ("Delegations", "delegation", "delegations"),
     ("People", "person", "people"),
@@ -78,6 +80,8 @@ def _found(request: HttpRequest, words: str) -> list[Group]:
     found = _named(repositories.repositories(principal), words, "slug", "name")
     people = _named(tenants.people(principal), words, "handle", "name", "email")
     workflows = _named(library.blueprints(principal), words, "name", "title")
+    written = context.documents(principal).filter(sensitivity__lte=context.clearance_of(principal))
+    documents = _named(written, words, "title", "path")
     forks = _named(fork_queries.forks(principal), words, "name", "title")
     return [
         Group(
@@ -89,6 +93,10 @@ def _found(request: HttpRequest, words: str) -> list[Group]:
         Group(
             "Teams and domains",
             [Hit(row.name, row.tier, row.tier, reverse("tenant", args=[row.slug])) for row in nodes],
+        ),
+        Group(
+            "Documents",
+            [Hit(str(row), row.owner.name, "document", reverse("document", args=[row.uid])) for row in documents],
         ),
         Group("Repositories", [Hit(row.name, row.owner.name, "repository", _repository_url(row)) for row in found]),
         Group("Agents", [Hit(row.name, row.home.name, "agent", reverse("agent", args=[row.slug])) for row in agents]),

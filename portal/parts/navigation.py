@@ -27,6 +27,7 @@ PLACES: Final = (
     Place("Catalog", "catalog", "catalog", "c"),
     Place("Blueprints", "blueprints", "blueprint", "b"),
     Place("Repositories", "repositories", "repository", "r"),
+    Place("Context", "context", "context", "x"),
     Place("Teams", "teams", "teams", "t"),
     Place("Identity", "identity", "identity", "i"),
     Place("Audit", "audit", "audit", "a"),

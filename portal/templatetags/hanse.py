@@ -11,7 +11,7 @@ from django.utils.html import format_html
 
 from blueprints.forks.derivation import target
 from kernel.clock import now
-from portal.parts import charts, diff, estate, harness, marks, moments, navigation, readiness
+from portal.parts import charts, diff, estate, harness, marks, moments, navigation, passages, readiness
 from portal.parts.reasons import remedy_of, words_of
 
 register = template.Library()
@@ -32,6 +32,9 @@ register.filter("level_name", readiness.level_name)
 register.filter("ago", moments.ago)
 register.filter("exactly", moments.exactly)
 register.filter("place", harness.place_of)
+register.filter("warning", passages.mark_words)
+register.filter("paragraphs", passages.paragraphs)
+register.filter("standing", passages.place_of)
 
 
 @register.filter

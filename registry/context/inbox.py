@@ -1,16 +1,17 @@
 """Reads of what agents learned, of what they asked and did not find, and of how much is covered; limited to the principal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models import Count, DateTimeField, Max, Q, QuerySet, Sum, Value
 
 from kernel import clock
 from registry.context.memories import Gap, Memory
 from registry.context.models import Chunk, Document, Source
+from registry.context.queries import clearance_of
 from tenants.access import Viewer
 from tenants.models import Tenant
 from tenants.principals import Principal
@@ -54,8 +55,12 @@ def memory_by_uid(principal: Viewer, uid: str) -> Memory:
 
 
 def memories_to_review(principal: Principal) -> QuerySet[Memory]:
-    """Returns what waits in the inboxes of the tenants that the principal reviews for, what waits longest first."""
+    """Returns what waits in the inboxes of the tenants that the principal reviews for, what waits longest first.
+
+    What was learned above the principal's clearance waits for somebody else.
+    """
     rows = memories(principal, state=Memory.State.WAITING).order_by("id")
+    rows = rows.filter(sensitivity__lte=clearance_of(principal))
     if principal.access.is_platform_admin:
         return rows
     return rows.filter(owner__in=[tenant for tenant, roles in principal.access.roles.items() if roles & _REVIEWING])
@@ -79,36 +84,54 @@ def gap_by_uid(principal: Viewer, uid: str) -> Gap:
 
 
 def coverage(principal: Viewer, owners: Sequence[Tenant]) -> dict[int, Coverage]:
-    """Returns the figures of some visible tenants by id: five queries for any number of them."""
-    found: dict[int, dict[str, object]] = {owner.pk: {} for owner in owners if principal.access.sees(owner.pk)}
-    old = Q(changed_at__lt=clock.now() - STALE_AFTER)
-    counts = (
-        (Source.objects, {"sources": Count("pk"), "read_at": Max("read_at")}),
-        (
-            Document.objects,
-            {"documents": Count("pk"), "stale_documents": Count("pk", filter=old), "changed_at": Max("changed_at")},
-        ),
-        (
-            Chunk.objects,
-            {
-                "chunks": Count("pk", filter=Q(withheld=False)),
-                "withheld": Count("pk", filter=Q(withheld=True)),
-                "unembedded": Count("pk", filter=Q(withheld=False, embedded_with="")),
-            },
-        ),
-        (
-            Memory.objects,
-            {
-                "waiting": Count("pk", filter=Q(state=Memory.State.WAITING)),
-                "remembered": Count("pk", filter=Q(state=Memory.State.ACCEPTED)),
-            },
-        ),
-        (Gap.objects, {"gaps": Count("pk"), "asked_in_vain": Sum("asked")}),
-    )
-    for manager, counted in counts:
-        rows = manager.visible_to(principal).filter(owner__in=list(found)).order_by()
-        # Under names that no column has, because a later figure filters by columns.
-        for row in rows.values("owner").annotate(**{f"n_{name}": how for name, how in counted.items()}):
-            figures = {name: row[f"n_{name}"] for name in counted}  # type: ignore[literal-required]
-            found[row["owner"]] |= {name: figure for name, figure in figures.items() if figure is not None}
-    return {pk: Coverage(**facts) for pk, facts in found.items()}  # type: ignore[arg-type]
+    """Returns the figures of some visible tenants by id: one statement for any number of them."""
+    found: dict[int, dict[str, Any]] = {owner.pk: {} for owner in owners if principal.access.sees(owner.pk)}
+    first, *others = (_counted(principal, found, index) for index in range(len(_FIGURES)))
+    for owner, index, *figures in first.union(*others, all=True):
+        named = zip(_FIGURES[index][1], figures, strict=False)
+        found[owner] |= {name: figure for name, figure in named if name and figure is not None}
+    return {pk: Coverage(**facts) for pk, facts in found.items()}
+
+
+def _counted(principal: Viewer, owners: Iterable[int], index: int) -> QuerySet[Any, tuple[Any, ...]]:
+    """Returns owner, index, three numbers and a moment for each owner that has any of these rows."""
+    manager, names, counts, moment = _FIGURES[index]
+    old = clock.now() - STALE_AFTER
+    rows: QuerySet[Any] = manager.visible_to(principal).filter(owner__in=list(owners)).order_by()
+    figures = {f"n{place}": counts[place](old) if names[place] else Value(0) for place in range(3)}
+    latest = Max(moment) if moment else Value(None, output_field=DateTimeField())
+    rows = rows.values("owner").annotate(at_index=Value(index), **figures, latest=latest)
+    return rows.values_list("owner", "at_index", "n0", "n1", "n2", "latest")
+
+
+def _all(_old: datetime) -> Count:
+    return Count("pk")
+
+
+def _that(**condition: object) -> Callable[[datetime], Count]:
+    return lambda _old: Count("pk", filter=Q(**condition))
+
+
+_FIGURES: Final[tuple[tuple[Any, tuple[str, str, str, str], tuple[Callable[[datetime], Any], ...], str], ...]] = (
+    (Source.objects, ("sources", "", "", "read_at"), (_all,), "read_at"),
+    (
+        Document.objects,
+        ("documents", "stale_documents", "", "changed_at"),
+        (_all, lambda old: Count("pk", filter=Q(changed_at__lt=old))),
+        "changed_at",
+    ),
+    (
+        Chunk.objects,
+        ("chunks", "withheld", "unembedded", ""),
+        (_that(withheld=False), _that(withheld=True), _that(withheld=False, embedded_with="")),
+        "",
+    ),
+    (
+        Memory.objects,
+        ("waiting", "remembered", "", ""),
+        (_that(state=Memory.State.WAITING), _that(state=Memory.State.ACCEPTED)),
+        "",
+    ),
+    (Gap.objects, ("gaps", "asked_in_vain", "", ""), (_all, lambda _old: Sum("asked")), ""),
+)
+"""Of each table: the names of three numbers and a moment, how the numbers are counted, and of which column the moment is."""

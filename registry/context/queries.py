@@ -7,16 +7,19 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 
-from kernel.errors import Invalid, Unavailable
+from kernel.errors import Forbidden, Invalid, Unavailable
 from registry.context.embedding.provider import QUESTIONS, as_text, embedder
 from registry.context.filling import has_vectors
 from registry.context.identifiers import beginnings_in
 from registry.context.languages import SPOKEN
 from registry.context.models import Chunk, Document, Import, ImportItem, Source
 from tenants.access import Viewer
+from tenants.principals import Principal
 from tenants.queries import one_of
 from tenants.rules import Sensitivity
 
@@ -128,6 +131,32 @@ def source_of(principal: Viewer, owner_id: int, slug: str) -> Source:
     return one_of(sources(principal), "source", owner=owner_id, slug=slug)
 
 
+def source_by_ref(principal: Viewer, owner: str, slug: str) -> Source:
+    """Returns one visible source by the slugs of its owner and its own."""
+    return one_of(sources(principal), "source", owner__slug=owner, slug=slug)
+
+
+def with_counts(rows: QuerySet[Source]) -> QuerySet[Source]:
+    """Returns the sources with how many documents each has, and how many of its passages are withheld."""
+    return rows.annotate(
+        documents_count=Count("documents"), withheld_count=Coalesce(Sum("documents__withheld_count"), 0)
+    )
+
+
+def clearance_of(principal: Principal) -> int:
+    """Returns how sensitive what is shown to somebody may be: a person's clearance; everything for the system."""
+    return principal.person.clearance if principal.person else Sensitivity.RESTRICTED
+
+
+def require_cleared(principal: Principal, sensitivity: int) -> None:
+    """Raises unless somebody's clearance is enough for what is this sensitive."""
+    if sensitivity > clearance_of(principal):
+        level = Sensitivity(sensitivity).name.lower()
+        raise Forbidden(
+            f"This is {level}, and your clearance is not.", missing=f"{level}_clearance", given_by="a platform admin"
+        )
+
+
 def source_by_uid(principal: Viewer, uid: str) -> Source:
     """Returns one visible source."""
     return one_of(sources(principal), "source", uid=uid)
@@ -149,10 +178,24 @@ def chunks_of(principal: Viewer, document: Document) -> QuerySet[Chunk]:
     return Chunk.objects.visible_to(principal).filter(document=document.copy_of_id or document.pk).order_by("ordinal")
 
 
+def ordinal_of(rows: QuerySet[Chunk], uid: str) -> int | None:
+    """Returns the place of one of these passages, None when it is not among them."""
+    try:
+        return rows.filter(uid=uid).values_list("ordinal", flat=True).first() if uid else None
+    except (ValidationError, ValueError):  # an id that is not one names nothing
+        return None
+
+
 def imports(principal: Viewer, source: Source | None = None) -> QuerySet[Import]:
     """Returns visible imports (of one source), newest first, with source and owner."""
     rows = Import.objects.visible_to(principal).select_related("source", "owner", "began_by")
     return rows if source is None else rows.filter(source=source)
+
+
+def with_progress(rows: QuerySet[Import]) -> QuerySet[Import]:
+    """Returns the imports with `waiting`, `done`, `failed` and `cancelled` documents counted, in the same statement."""
+    counts = {state: Count("items", filter=Q(items__state=state)) for state in ImportItem.State.values}
+    return rows.annotate(**counts)
 
 
 def import_by_uid(principal: Viewer, uid: str) -> Import:
@@ -164,6 +207,12 @@ def items_of(principal: Viewer, row: Import) -> QuerySet[ImportItem]:
     """Returns the items of a visible import, what failed first. Their bytes are not read."""
     rows = ImportItem.objects.visible_to(principal).filter(of=row).defer("content")
     return rows.annotate(is_failed=Q(state=ImportItem.State.FAILED)).order_by("-is_failed", "pk")
+
+
+def copies_of(principal: Viewer, document: Document) -> QuerySet[Document]:
+    """Returns the visible documents that say the same as this one: the one that is kept, and its copies."""
+    kept = document.copy_of_id or document.pk
+    return documents(principal).filter(Q(pk=kept) | Q(copy_of=kept)).exclude(pk=document.pk)
 
 
 def progress_of(principal: Viewer, rows: Iterable[Import]) -> dict[int, dict[str, int]]:

@@ -21,6 +21,12 @@ _SECONDS: Final = 20
 _ROUNDS: Final = 8
 
 
+def wake(row: Import) -> None:
+    """Sends a worker to an import once the caller's transaction holds. Sent once too often does no harm."""
+    task = run_import if row.is_staged else fetch_import
+    transaction.on_commit(lambda: task.delay(row.pk))
+
+
 @shared_task(name="registry.run_import")
 def run_import(import_id: int) -> None:
     """Reads documents of one import for a while, and wakes the next when there are more."""
@@ -36,12 +42,6 @@ def fetch_import(import_id: int) -> None:
     sources: Callable[[], Sources] = import_string(settings.REPOSITORY_SOURCES)
     if fetch(import_id, sources()):
         run_import.delay(import_id)
-
-
-def wake(row: Import) -> None:
-    """Sends a worker to an import once the caller's transaction holds. Sent once too often does no harm."""
-    task = run_import if row.is_staged else fetch_import
-    transaction.on_commit(lambda: task.delay(row.pk))
 
 
 @shared_task(name="registry.resume_imports")

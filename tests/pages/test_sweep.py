@@ -17,6 +17,7 @@ from audit.models import Event
 from blueprints.models import ChangeRequest, PatternRequest, Repository
 from kernel import clock
 from portal.rest.keys import create_key
+from registry.context.models import Document, Import
 from registry.models import Server, Tool
 from registry.services import create_group
 from registry.surfaces import take_in_probe
@@ -27,6 +28,7 @@ from tenants.scope import tenant_scope
 from tests.actors import make_delegation
 from tests.apis.documents import ORDERS, as_text, many
 from tests.pages.estate import HOST, shown
+from tests.pages.written import gap_of, memory_of
 
 WHO = ("admin", "steward", "lead", "member", "reviewer", "outsider", "stranger", "nobody")
 
@@ -51,6 +53,10 @@ class Place:
     request: str
     onboarding: str
     api: str
+    document: str
+    reading: str
+    memory: str
+    gap: str
 
 
 @dataclass(frozen=True)
@@ -161,6 +167,36 @@ RULES: dict[str, Rule] = {
     # Nobody but the lead at home has delegated, and no gateway answers here.
     "onboarding_call": post(
         "409 403 503 409 403 404 404 302", "409 404 404 404 404 409 404 302", "{onboarding}"),
+    "context": get(ALL, ALL),
+    "inbox": get(ALL, ALL),
+    "context_of": get(HOME, ABROAD, "{team}"),
+    "gap_forget": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", gap="{gap}"),
+    "source_new": get(WORKERS, ABROAD, "{team}"),
+    "source": get(HOME, ABROAD, "{team}", "runbooks"),
+    "source_edit": get(WORKERS, ABROAD, "{team}", "runbooks"),
+    "source_remove": get(KEEPERS, ABROAD, "{team}", "runbooks"),
+    # Without a file, which only those are told who may bring one.
+    "source_bring": post(
+        "422 403 422 422 403 404 404 302", "422 404 404 404 404 422 404 302", "{team}", "runbooks"),
+    "source_paste": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "runbooks",
+        title="Again", text="Said."),
+    "import": get("302 302 302 302 302 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "waiting", "{reading}"),
+    "import_act": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "waiting", "{reading}",
+        "resume"),
+    "document": get(HOME, ABROAD, "{document}"),
+    "document_remove": get(WORKERS, ABROAD, "{document}"),
+    "memory": get(HOME, ABROAD, "{memory}"),
+    # A reviewer of the team decides, or who keeps it; only who keeps it erases.
+    "memory_accept": post(
+        "302 403 302 403 302 404 404 302", "302 404 404 404 404 302 404 302", "{memory}", version="1",
+        text="The queue drains.", sensitivity="1"),
+    "memory_reject": post(
+        "302 403 302 403 302 404 404 302", "302 404 404 404 404 302 404 302", "{memory}", version="1", reason="No."),
+    "memory_erase": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{memory}", reason="No."),
     "adoption": get(HOME, ABROAD, "{team}"),
     "tenant_new": get(ADMINS, ADMINS),
     "tenant_edit": get(KEEPERS, ABROAD, "{team}"),
@@ -215,7 +251,7 @@ RULES: dict[str, Rule] = {
     "server_probe": post(
         "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{server}"),
     "document_propose": post(
-        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{api}", document="{document}"),
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{api}", document="{api_document}"),
     "document_discard": post(
         "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{api}"),
     "operations_preview": post(
@@ -289,9 +325,13 @@ def _place(team, server, agent, lead, delegation, domain):
         request=str(request.uid),
         onboarding=str(Onboarding.objects.get(owner=team).uid),
         api=_wrapped(team, lead).slug,
+        document=str(Document.objects.get(owner=team, path="runbook.md").uid),
+        reading=str(Import.objects.get(owner=team, source__slug="waiting").uid),
+        memory=str(memory_of(team).uid),
+        gap=str(gap_of(team).uid),
     )
     today = clock.now().date().isoformat()
-    return {**vars(place), "pin": tool.seen_pin, "today": today, "document": as_text(many(3))}
+    return {**vars(place), "pin": tool.seen_pin, "today": today, "api_document": as_text(many(3))}
 
 
 def _wrapped(team, lead):
