@@ -1,16 +1,22 @@
-"""The step of an onboarding that shows what arrives by itself, and forks what the team wants otherwise."""
+"""The step of an onboarding that shows what arrives by itself, forks what is wanted otherwise, and measures repositories."""
 
 from collections.abc import Iterator
 
-from blueprints.models import Blueprint, Fork
+from blueprints.models import Blueprint, Fork, Repository
 from blueprints.queries.adoption import blueprint_counts, check_counts, checks_in_force, taken_by
 from blueprints.queries.library import library_of, version_of
+from blueprints.queries.repositories import repositories
 from blueprints.services.forking import fork_blueprint
+from blueprints.services.repositories import MAX_NAME, register_repository
+from blueprints.tasks import wake
 from kernel.errors import Invalid
+from registry.addresses import check_url
+from registry.git.fetching import Sources
 from tenants import onboarding
 from tenants.models import Onboarding, Tenant
 from tenants.onboarding import Field, Line, Means, Outcome, State, Step, Values
 from tenants.principals import Principal
+from tenants.rosters import slug_from
 
 
 def _team(row: Onboarding) -> Tenant:
@@ -28,7 +34,13 @@ def _fields(actor: Principal, row: Onboarding) -> list[Field]:
             choices=published,
             initial=[],
             help="Everything arrives as it is and stays current. Fork only what has to be otherwise here.",
-        )
+        ),
+        Field(
+            name="repositories",
+            label="Repositories",
+            kind="long",
+            help="One address on each line, with a branch behind it if need be. Each is measured: what it is fit for.",
+        ),
     ]
 
 
@@ -41,7 +53,10 @@ def _state(actor: Principal, row: Onboarding) -> State:
     if not arrived:
         return State("done", "Nothing is published for it yet; what comes arrives by itself.")
     mine = Fork.objects.visible_to(actor).filter(owner=_team(row), status=Fork.Status.ACTIVE).count()
-    return State("done", f"{arrived} blueprints arrived, {mine} of them forked.")
+    measured = repositories(actor).filter(owner=_team(row))
+    under_way = measured.exclude(stage="").count()
+    said = f"{arrived} blueprints arrived, {mine} of them forked; {measured.count()} repositories."
+    return State("waiting", f"{under_way} repositories are being measured.") if under_way else State("done", said)
 
 
 def _plan(actor: Principal, row: Onboarding, values: Values) -> Iterator[Line]:
@@ -58,10 +73,79 @@ def _plan(actor: Principal, row: Onboarding, values: Values) -> Iterator[Line]:
         yield Line(mark="fault", kind="fork", field="forks", text=f"{ref} is not published for this team.")
     for layer in checks_in_force(actor, _team(row)):
         yield Line(mark="there", kind="checks", text=f"{len(layer.checks)} of {layer.owner.name}")
+    yield from _plan_repositories(actor, _team(row), values)
+
+
+def _plan_repositories(actor: Principal, team: Tenant, values: Values) -> Iterator[Line]:
+    """Yields what is registered, then what would be. Whether an address may be reached is looked at by the act."""
+    known = _known(actor, team)
+    for repository in known.values():
+        yield Line(mark="there", kind="repository", text=f"{repository.slug}: {_standing(repository)}")
+    for url, branch in _named(values):
+        if (url, branch) in known:
+            continue
+        if fault := _fault_of(url):
+            yield Line(mark="fault", kind="repository", field="repositories", text=f"{url}: {fault}")
+        else:
+            yield Line(mark="make", kind="repository", text=f"{url}{f', branch {branch}' if branch else ''}: measured")
+
+
+def _standing(repository: Repository) -> str:
+    if repository.stage:
+        return "being measured"
+    return repository.fault or f"fit for {repository.get_pattern_display().lower()}"  # type: ignore[attr-defined]
+
+
+def _known(actor: Principal, team: Tenant) -> dict[tuple[str, str], Repository]:
+    return {(one.url, one.branch): one for one in repositories(actor).filter(owner=team)}
+
+
+def _named(values: Values) -> list[tuple[str, str]]:
+    """Returns the addresses and branches as written, each once; a line that says neither says nothing."""
+    lines = (line.split(maxsplit=1) for line in str(values.get("repositories") or "").splitlines())
+    return list(dict.fromkeys((words[0], words[1].strip() if words[1:] else "") for words in lines if words))
+
+
+def _fault_of(url: str) -> str:
+    if url.startswith("file:"):
+        return ""
+    try:
+        check_url(url)
+    except Invalid as error:
+        return error.message
+    return ""
+
+
+def _register(actor: Principal, team: Tenant, values: Values, means: Means) -> int:
+    """Registers what is named and not there yet, under a name of its own. Returns how many they were."""
+    known, made = _known(actor, team), 0
+    taken = {one.slug for one in known.values()}
+    for url, branch in _named(values):
+        if (url, branch) in known:
+            continue
+        name = url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")[:MAX_NAME] or "repository"
+        slug = _free(slug_from(name) or "repository", taken)
+        try:
+            repository = register_repository(
+                actor=actor, team=team, slug=slug, name=name, url=url, branch=branch, sources=means.of(Sources)
+            )
+        except Invalid as error:
+            said = [f"{url}: {text}" for texts in error.errors.values() for text in texts] or [error.message]
+            raise Invalid(error.message, errors={"repositories": said}, code=error.error_code) from error
+        wake(repository)
+        taken.add(slug)
+        made += 1
+    return made
+
+
+def _free(slug: str, taken: set[str]) -> str:
+    numbered = (f"{slug[:44]}-{number}" for number in range(2, 1_000))
+    return slug if slug not in taken else next(one for one in numbered if one not in taken)
 
 
 def _act(actor: Principal, row: Onboarding, values: Values, means: Means) -> Outcome:
     team, wanted, made = _team(row), set(values.get("forks", ())), 0
+    measured = _register(actor, team, values, means)
     forked = {taken.blueprint.pk for taken in taken_by(actor, team) if taken.forks}
     for blueprint in library_of(actor, team).exclude(owner=team):
         if blueprint.ref not in wanted or blueprint.pk in forked:
@@ -71,7 +155,8 @@ def _act(actor: Principal, row: Onboarding, values: Values, means: Means) -> Out
         version = version_of(actor, blueprint, blueprint.head.semver)
         fork_blueprint(actor=actor, version=version, team=team, name=blueprint.name)
         made += 1
-    return Outcome(f"{made} forked; the rest arrives as it is." if made else "All of it arrives as it is.")
+    said = f"{made} forked; the rest arrives as it is." if made else "All of it arrives as it is."
+    return Outcome(f"{said} {measured} repositories are being measured." if measured else said)
 
 
 onboarding.register_brought("blueprint", blueprint_counts)
@@ -84,7 +169,7 @@ onboarding.register(
         state=_state,
         plan=_plan,
         act=_act,
-        button="Fork what is chosen",
+        button="Take it so",
         optional=True,
     )
 )

@@ -2,12 +2,13 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
 from django.conf import settings
+from django.db import transaction
 
 from audit import queries as audit
 from kernel import clock
@@ -16,17 +17,26 @@ from kernel.secrets import Secret
 from portal import keyring
 from portal.calling import Called, call_tool
 from portal.parts.marks import EFFECTS, SENSITIVITIES
+from portal.sources import repository_sources
 from registry import queries as registry
 from registry.addresses import AddressPolicy
+from registry.context.entries import Entry
+from registry.context.models import Import
+from registry.context.services.imports import begin_import
+from registry.context.steps import pages_of
+from registry.context.tasks import wake
 from registry.models import Server, Tool
 from registry.steps import ServerMeans
+from registry.tasks import probe_server
+from registry.wrapping import wrap_api
 from tenants import authority, onboarding
 from tenants import queries as tenants
 from tenants.identity.delegation import delegate
 from tenants.identity.tokens import mint_token
-from tenants.models import Agent, Delegation, Onboarding
+from tenants.models import Agent, Delegation, Onboarding, Tenant
 from tenants.onboarding import Field, Line, Means, Outcome, State, Step, Values
 from tenants.principals import Principal
+from tenants.rosters import slug_from
 from tenants.rules import Effect, Role, Sensitivity
 from tenants.steps import NewPasswords
 
@@ -80,8 +90,7 @@ def make_call(actor: Principal, row: Onboarding) -> Called:
     The gateway learns of a new delegation a moment after it was made, so a 401 is asked again a few times.
     """
     authority.require_carrier(actor, row, "make the first call")
-    if row.owner is None:
-        raise Conflict("The team does not stand yet.")
+    _team_of(row)
     values = onboarding.held(row, "call").values
     agent, tool = chosen(actor, row, values)
     delegation = delegation_for(actor, agent, tool) if agent and tool else None
@@ -106,9 +115,50 @@ def _call_patiently(actor: Principal, delegation: Delegation, tool: Tool, argume
 
 
 def means(secrets: Mapping[str, Secret], *, passwords: bool) -> Means:
-    """Returns what the steps need from up here: allowed addresses, the sealing key, and who makes first passwords."""
+    """Returns what the steps need from up here: allowed addresses, the sealing key, who makes first passwords, and repositories."""
     addresses = AddressPolicy(settings.HANSE.upstream_allow)
-    return Means(secrets, (ServerMeans(addresses, keyring.sealing_key), NewPasswords(wanted=passwords)))
+    return Means(
+        secrets, (ServerMeans(addresses, keyring.sealing_key), NewPasswords(wanted=passwords), repository_sources())
+    )
+
+
+def wrap_first_api(actor: Principal, row: Onboarding, said: Mapping[str, Any]) -> Server:
+    """Returns the team's first server as a draft, made of the document of an HTTP API, with a look at it on its way."""
+    authority.require_carrier(actor, row, "bring the first server")
+    team, name = _team_of(row), str(said["name"]).strip()
+    with transaction.atomic():
+        server = wrap_api(
+            actor=actor,
+            owner=team,
+            slug=slug_from(name),
+            name=name,
+            url=str(said.get("url") or "").strip(),
+            document=said["document"],
+            addresses=AddressPolicy(settings.HANSE.upstream_allow),
+            later=True,
+        )
+        onboarding.save_answers(
+            actor=actor, onboarding=row, key="server", values={"name": name, "slug": server.slug, "url": server.url}
+        )
+        transaction.on_commit(lambda: probe_server.delay(server.pk))
+    return server
+
+
+def bring_files(actor: Principal, row: Onboarding, entries: Iterable[Entry]) -> Import:
+    """Returns the reading of files that were brought while a team comes on board."""
+    authority.require_carrier(actor, row, "bring documents")
+    level = str(onboarding.held(row, "documents").values.get("sensitivity") or "internal")
+    with transaction.atomic():
+        source = pages_of(actor, _team_of(row), level)
+        reading = begin_import(actor=actor, source=source, entries=entries)
+        wake(reading)
+    return reading
+
+
+def _team_of(row: Onboarding) -> Tenant:
+    if row.owner is None:
+        raise Conflict("The team does not stand yet.")
+    return row.owner
 
 
 def _admits(row: Delegation, tool: Tool) -> bool:

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from kernel.errors import Invalid
 from registry import queries, services
 from registry.addresses import AddressPolicy
+from registry.context.steps import DOCUMENTS
 from registry.contract import errors_of
 from registry.models import Server, Tool
 from registry.surfaces import approve_tool
@@ -241,6 +242,7 @@ def _count(principal: Principal, nodes: Sequence[Tenant]) -> dict[int, int]:
 
 
 onboarding.register_brought("server", _count)
+onboarding.register(DOCUMENTS)
 onboarding.register(
     Step(
         key="server",

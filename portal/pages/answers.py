@@ -1,14 +1,21 @@
 """The forms of an onboarding, made of what its steps ask: one field for each question, saved as one goes."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.http import QueryDict
 
 from kernel.secrets import Secret
+from portal.pages.wrapping import DocumentField
+from registry.context import queries
+from registry.context.models import OPEN, Import, ImportItem
 from registry.models import Tool
+from tenants.models import Onboarding
 from tenants.onboarding import Field, Held
+from tenants.principals import Principal
+
+MAX_FAILED: Final = 20
 
 
 class StepForm(forms.Form):
@@ -60,6 +67,38 @@ def _as_form_field(field: Field) -> forms.Field:
         widget = forms.PasswordInput(attrs={"autocomplete": "off"})
         return forms.CharField(widget=widget, strip=False, max_length=8192, **common)
     return forms.CharField(max_length=400, **common)
+
+
+class WrapForm(DocumentField):
+    """An HTTP API as the first server."""
+
+    name = forms.CharField(max_length=120, help_text="As people call it.")
+    url = forms.CharField(
+        label="Base address",
+        max_length=500,
+        required=False,
+        help_text="Where its paths begin. Left empty, it is the first server that the document names.",
+    )
+    field_order = ("name", "url", "file", "document")
+    prefix = "api"
+
+
+def documents_of(actor: Principal, row: Onboarding) -> dict[str, Any]:
+    """Returns what the step of documents shows beside its form: each source with its newest reading, and what failed."""
+    sources = list(queries.with_counts(queries.sources(actor).filter(owner=row.owner)))
+    readings = queries.with_progress(queries.imports(actor).filter(source__in=sources))
+    newest = {reading.source_id: reading for reading in reversed(readings)}
+    failed = [item for reading in newest.values() for item in _failed_of(actor, reading)]
+    return {
+        "sources": [(source, newest.get(source.pk)) for source in sources],
+        "failed": failed[:MAX_FAILED],
+        "is_reading": any(reading.state in OPEN for reading in newest.values()),
+    }
+
+
+def _failed_of(actor: Principal, reading: Import) -> list[ImportItem]:
+    rows = queries.items_of(actor, reading).filter(state=ImportItem.State.FAILED)
+    return list(rows[:MAX_FAILED]) if reading.failed else []  # type: ignore[attr-defined]
 
 
 def tools_chosen(data: QueryDict, tools: Sequence[Tool]) -> Mapping[str, Mapping[str, str]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
+from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
 from typing import Any, Final
 
 from django import forms
@@ -24,7 +24,7 @@ from portal.pages.screens import error_page, principal_of, screen, submit
 from portal.pages.sources import LISTING, show_source
 from portal.uploading import MAX_TOTAL, BoundedUpload, RefusedFile
 from registry.context import queries
-from registry.context.entries import Entry, limit_of, too_large
+from registry.context.entries import Entry, limit_of, pasted, too_large
 from registry.context.models import Import, Source
 from registry.context.services.imports import begin_import
 from registry.context.tasks import wake
@@ -80,35 +80,41 @@ class PasteForm(forms.Form):
         return title
 
 
-@csrf_exempt
-def bring(request: HttpRequest, slug: str, name: str) -> HttpResponse:
-    """Begins to read uploaded files. What is too large is counted while it arrives, and never kept.
+def uploading(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Returns the view of a form with files. What is too large is counted while it arrives, and never kept.
 
     The bounds must stand before anything looks at the request, so the check of the form's token comes right behind them.
     """
-    if not request.user.is_authenticated:
-        return redirect_to_login(request.get_full_path())
-    request.upload_handlers = [BoundedUpload(request), *request.upload_handlers]
-    try:
-        return _bring(request, slug, name)
-    except TooManyFilesSent:
-        return error_page(request, TooLarge(f"At most {MOST_FILES} files at once; a zip archive may hold more."))
-    except MultiPartParserError:
-        return error_page(request, Invalid("The upload did not arrive whole. Try it again."))
+    checked = csrf_protect(screen("POST")(view))
+
+    @csrf_exempt
+    @wraps(view)
+    def bounded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        request.upload_handlers = [BoundedUpload(request), *request.upload_handlers]
+        try:
+            return checked(request, *args, **kwargs)
+        except TooManyFilesSent:
+            return error_page(request, TooLarge(f"At most {MOST_FILES} files at once; a zip archive may hold more."))
+        except MultiPartParserError:
+            return error_page(request, Invalid("The upload did not arrive whole. Try it again."))
+
+    return bounded
 
 
-@csrf_protect
-@screen("POST")
-def _bring(request: HttpRequest, slug: str, name: str) -> HttpResponse:
+@uploading
+def bring(request: HttpRequest, slug: str, name: str) -> HttpResponse:
+    """Begins to read uploaded files."""
     form = FilesForm(request.POST, request.FILES)
-    return _begin(request, slug, name, form, "files_form", lambda data: _entries(data["documents"]))
+    return _begin(request, slug, name, form, "files_form", lambda data: entries_of(data["documents"]))
 
 
 @screen("POST")
 def paste(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """Begins to read a text that was pasted."""
     form = PasteForm(request.POST)
-    return _begin(request, slug, name, form, "paste_form", lambda data: [_pasted(**data)])
+    return _begin(request, slug, name, form, "paste_form", lambda data: [pasted(**data, at=clock.now())])
 
 
 def _begin(request: HttpRequest, slug: str, name: str, form: forms.Form, shown_as: str, entries: Any) -> HttpResponse:
@@ -138,7 +144,7 @@ def _unchanged(count: int) -> str:
     return f"On their way; {count} {'is' if count == 1 else 'are'} as before and not read again."
 
 
-def _entries(files: Iterable[UploadedFile[Any]]) -> Iterator[Entry]:
+def entries_of(files: Iterable[UploadedFile[Any]]) -> Iterator[Entry]:
     """Yields the files one by one, so that only one of them is in memory."""
     now = clock.now()
     for file in files:
@@ -151,10 +157,3 @@ def _fault(file: UploadedFile[Any]) -> str:
     if isinstance(file, RefusedFile) and file.found_no_room and size <= limit_of(file.name or ""):
         return f"There was no room for it: one upload may have {MAX_TOTAL:,} bytes in all. Bring it by itself."
     return too_large(file.name or "", size)
-
-
-def _pasted(title: str, text: str) -> Entry:
-    body = text.replace("\r\n", "\n").strip()
-    content = body if body.startswith("# ") else f"# {title}\n\n{body}"
-    path = PurePosixPath(slugify(title)[:80].strip("-")).with_suffix(".md")
-    return Entry(path=str(path), content=f"{content}\n".encode(), changed_at=clock.now())

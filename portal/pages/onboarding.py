@@ -15,11 +15,14 @@ from audit import queries as audit
 from kernel.errors import Conflict, Forbidden, PreconditionFailed
 from portal import steps
 from portal.pages import lists, trails
-from portal.pages.answers import StepForm, tools_chosen
+from portal.pages.answers import StepForm, WrapForm, documents_of, tools_chosen
+from portal.pages.bringing import FilesForm, entries_of, uploading
 from portal.pages.lists import Facet, Listing, Sort
 from portal.pages.screens import is_partial, principal_of, screen, show, submit
 from registry import queries as registry
 from registry import steps as server_steps
+from registry.context.models import Import
+from registry.models import Server
 from tenants import authority, onboarding
 from tenants import queries as tenants
 from tenants.models import Onboarding
@@ -179,7 +182,39 @@ def commit(request: HttpRequest, uid: str, key: str) -> HttpResponse:
         request.session[FRESH] = str(row.uid)
         return redirect(place.url)
     is_done = onboarding.state_of(place.actor, row, key).word == "done"
-    return redirect("onboarding_step", row.uid, _next(place.actor, row) if is_done else key)
+    return redirect("onboarding_step", row.uid, _next(place.actor, row, key) if is_done else key)
+
+
+@screen("POST")
+def wrap(request: HttpRequest, uid: str) -> HttpResponse:
+    """Brings the first server as an HTTP API, from its OpenAPI document, and has it looked at."""
+    place = _place(request, uid, "server")
+    authority.require_carrier(place.actor, place.row, "bring the first server")
+    form = WrapForm(request.POST, request.FILES)
+
+    def act(data: dict[str, Any]) -> Server:
+        return steps.wrap_first_api(place.actor, place.row, data)
+
+    if (server := submit(form, act)) is None:
+        return _render(request, place, wrap_form=form)
+    messages.success(request, f"{server.name} is registered as a draft and being looked at.")
+    return redirect(place.url)
+
+
+@uploading
+def bring(request: HttpRequest, uid: str) -> HttpResponse:
+    """Begins to read uploaded files, in the source that this step makes for them."""
+    place = _place(request, uid, "documents")
+    authority.require_carrier(place.actor, place.row, "bring documents")
+    form = FilesForm(request.POST, request.FILES)
+
+    def act(data: dict[str, Any]) -> Import:
+        return steps.bring_files(place.actor, place.row, entries_of(data["documents"]))
+
+    if submit(form, act) is None:
+        return _render(request, place, files_form=form)
+    messages.success(request, "The documents are on their way.")
+    return redirect(place.url)
 
 
 @screen("POST")
@@ -262,13 +297,17 @@ def _save(place: Place, form: StepForm, data: QueryDict) -> Onboarding:
     )
 
 
-def _next(actor: Principal, row: Onboarding) -> str:
-    """The first step that is open for somebody; at the end the last one, which shows the call."""
-    todo = [
-        place for place in onboarding.progress(actor, row) if place.step and place.state.word in ("open", "waiting")
-    ]
+def _next(actor: Principal, row: Onboarding, after: str = "") -> str:
+    """The first step that is open for somebody, behind one if there is such; at the end the last, which shows the call.
+
+    What is optional is on the way, and never what one comes back to.
+    """
+    found = onboarding.progress(actor, row)
+    todo = [place for place in found if place.step and place.state.word in ("open", "waiting")]
+    keys = list(onboarding.PLACES)
+    behind = [place.key for place in todo if after and keys.index(place.key) > keys.index(after)]
     required = [place.key for place in todo if place.step and not place.step.optional]
-    return (required or ["call"])[0]
+    return (behind or required or ["call"])[0]
 
 
 def _plan(place: Place) -> dict[str, Any]:
@@ -312,14 +351,16 @@ def _render(
         **_extras(request, place),
         **extra,
     }
-    is_refused = (form is not None and form.errors) or (hand_form is not None and hand_form.errors)
+    given = (form, hand_form, extra.get("wrap_form"), extra.get("files_form"))
+    is_refused = any(isinstance(one, forms.Form) and one.errors for one in given)
     template = "step" if is_partial(request) else "page"
     return render(request, f"pages/onboarding/{template}.html", context, status=422 if is_refused else 200)
 
 
 def _following(place: Place, here: Progress) -> dict[str, str] | None:
-    """Where one goes on when a step is done."""
-    key = _next(place.actor, place.row) if here.state.word == "done" else here.key
+    """Where one goes on from a step: what is done is behind one, and what is optional or takes its time stops nobody."""
+    is_passed = here.state.word in ("done", "waiting") or (here.step is not None and here.step.optional)
+    key = _next(place.actor, place.row, here.key) if is_passed else here.key
     url = reverse("onboarding_step", args=[place.row.uid, key])
     return None if key == here.key else {"url": url, "title": onboarding.PLACES[key]}
 
@@ -339,10 +380,12 @@ def _extras(request: HttpRequest, place: Place) -> dict[str, Any]:
     """What a step shows beside its form."""
     if place.row.owner is None:
         return {}
+    if place.key == "documents":
+        return documents_of(place.actor, place.row)
     if place.key == "server":
         server = server_steps.server_of(place.actor, place.row)
         if server is None:
-            return {"button": "Register and look at it"}
+            return {"button": "Register and look at it", "wrap_form": WrapForm()}
         table = onboarding.held(place.row, "server").values.get("tools") or {}
         return {
             "server": server,

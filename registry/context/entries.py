@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 
+from django.utils.text import slugify
+
 from registry.context.models import MAX_PATH
 from registry.context.reading.archives import members
 from registry.context.reading.formats import ARCHIVE, BINARY, MAX_BINARY, MAX_TEXT
@@ -20,6 +22,14 @@ class Entry:
     changed_at: datetime
     commit: str = ""
     fault: str = ""
+
+
+def pasted(title: str, text: str, at: datetime) -> Entry:
+    """Returns a text of this title as a Markdown document. The same title is the same document."""
+    body = text.replace("\r\n", "\n").strip()
+    content = body if body.startswith("# ") else f"# {title}\n\n{body}"
+    name = slugify(title)[:80].strip("-") or "page"
+    return Entry(path=f"{name}.md", content=f"{content}\n".encode(), changed_at=at)
 
 
 def limit_of(path: str) -> int:

@@ -164,6 +164,10 @@ RULES: dict[str, Rule] = {
         "422 403 403 403 403 404 404 302", "422 404 404 404 404 403 404 302", "{onboarding}", person="stranger"),
     "onboarding_close": post(
         "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{onboarding}", reason="Not now."),
+    "onboarding_bring": post(
+        "422 403 422 422 403 404 404 302", "422 404 404 404 404 422 404 302", "{onboarding}"),
+    "onboarding_wrap": post(
+        "422 403 422 422 403 404 404 302", "422 404 404 404 404 422 404 302", "{onboarding}"),
     # Nobody but the lead at home has delegated, and no gateway answers here.
     "onboarding_call": post(
         "409 403 503 409 403 404 404 302", "409 404 404 404 404 409 404 302", "{onboarding}"),

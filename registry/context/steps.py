@@ -1,0 +1,219 @@
+"""The step of an onboarding that brings what a team has written down: a git repository, a page, files."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from django.db.models import Sum
+
+from kernel import clock
+from kernel.errors import Invalid
+from registry.addresses import check_url
+from registry.context import queries
+from registry.context.entries import pasted
+from registry.context.keeping import digest_of
+from registry.context.models import OPEN, Document, Import, Source
+from registry.context.services.imports import begin_fetch, begin_import
+from registry.context.services.memories import REMEMBERED
+from registry.context.services.sources import add_source
+from registry.context.tasks import wake
+from registry.git.fetching import Sources
+from tenants.models import Onboarding, Tenant
+from tenants.onboarding import Field, Line, Means, Outcome, State, Step, Values
+from tenants.principals import Principal
+from tenants.rosters import slug_from
+from tenants.rules import Sensitivity
+
+PAGES: Final = "documents"
+"""The short name of the source that takes what is pasted and uploaded here."""
+_LEVELS: Final = [(level.name.lower(), level.name.capitalize()) for level in Sensitivity]
+
+
+def pages_of(actor: Principal, team: Tenant, level: str = "internal") -> Source:
+    """Returns the source that takes files and pages of this step, added now when it is not there yet."""
+    there = queries.sources(actor).filter(owner=team, slug=PAGES).first()
+    if there is not None:
+        return there
+    sensitivity = Sensitivity[level.upper()]
+    return add_source(actor=actor, owner=team, slug=PAGES, name="Documents", sensitivity=sensitivity)
+
+
+def _team(row: Onboarding) -> Tenant:
+    assert row.owner is not None  # noqa: S101 - the frame asks for the first step before any other
+    return row.owner
+
+
+def _fields(actor: Principal, row: Onboarding) -> list[Field]:
+    where = "Its public https address. A worker fetches it now; later only what changed is read again."
+    return [
+        Field(name="url", label="Git repository", help=where),
+        Field(name="branch", label="Branch", help="Left empty, the one that the repository itself shows."),
+        Field(
+            name="title", label="A page: its title", help="For what is written down nowhere yet, or cannot be fetched."
+        ),
+        Field(
+            name="text", label="Its text", kind="long", help="Markdown: headings become the places that a hit names."
+        ),
+        Field(
+            name="sensitivity",
+            label="Sensitivity",
+            kind="choice",
+            choices=_LEVELS,
+            initial="internal",
+            help="Holds for everything that is brought here. Who has less clearance finds nothing of it.",
+        ),
+    ]
+
+
+def _state(actor: Principal, row: Onboarding) -> State:
+    mine = _brought(actor, _team(row))
+    reading = queries.imports(actor).filter(source__in=mine, state__in=OPEN).order_by("pk").first()
+    if reading is not None:
+        return State("waiting", _said_of(actor, reading))
+    rows = Document.objects.visible_to(actor).filter(source__in=mine)
+    if count := rows.count():
+        chunks = rows.aggregate(n=Sum("chunk_count"))["n"] or 0
+        return State("done", f"{count:,} documents, {chunks:,} passages.")
+    faults = [one.fault for one in queries.imports(actor).filter(source__in=mine) if one.fault]
+    return State("open", faults[0] if faults else "")
+
+
+def _said_of(actor: Principal, reading: Import) -> str:
+    if not reading.is_staged:
+        return f"{reading.source.name} is being fetched."
+    counts = queries.progress_of(actor, [reading])[reading.pk]
+    return f"{counts['total'] - counts['waiting']:,} of {counts['total']:,} documents read."
+
+
+def _brought(actor: Principal, team: Tenant) -> list[Source]:
+    """The sources that people brought: what agents were told to remember is none of them."""
+    rows = queries.sources(actor).filter(owner=team)
+    return [source for source in rows if not source.slug.startswith(REMEMBERED)]
+
+
+def _plan(actor: Principal, row: Onboarding, values: Values) -> Iterator[Line]:
+    mine = _brought(actor, _team(row))
+    yield from _plan_repository(actor, mine, values)
+    yield from _plan_page(actor, mine, values)
+    if not mine and not _text(values, "url") and not _text(values, "text"):
+        yield Line(mark="fault", kind="documents", field="url", text="Name a repository, paste a page, or bring files.")
+    elif _text(values, "sensitivity") not in {"", *(key for key, _ in _LEVELS)}:
+        yield Line(mark="fault", kind="documents", field="sensitivity", text="Choose one of the four.")
+
+
+def _plan_repository(actor: Principal, mine: list[Source], values: Values) -> Iterator[Line]:
+    url, known = _text(values, "url"), _repository_of(mine, values)
+    for source in mine:
+        if source.kind == Source.Kind.GIT and source != known:
+            yield Line(mark="there", kind="repository", text=_told(actor, source))
+    if known is not None:
+        reading = _newest(actor, known)
+        is_to_do = reading is None or reading.state in {Import.State.FAILED, Import.State.CANCELLED}
+        again = "fetched once more" if is_to_do else _told(actor, known)
+        yield Line(mark="make" if is_to_do else "there", kind="repository", text=f"{known.location}: {again}")
+    elif url and (fault := _fault_of(url)):
+        yield Line(mark="fault", kind="repository", field="url", text=fault)
+    elif url:
+        branch = f", branch {values['branch']}" if values.get("branch") else ""
+        yield Line(mark="make", kind="repository", text=f"{url}{branch}: added as “{_slug_of(url)}” and read")
+
+
+def _plan_page(actor: Principal, mine: list[Source], values: Values) -> Iterator[Line]:
+    title, text = _text(values, "title"), _text(values, "text")
+    if not title and not text:
+        return
+    if not title or not text or not slug_from(title):
+        yield Line(mark="fault", kind="page", field="title" if text else "text", text="A page has a title and a text.")
+        return
+    entry = pasted(title, text, clock.now())
+    same = Document.objects.visible_to(actor).filter(source__in=[one for one in mine if one.slug == PAGES])
+    is_there = same.filter(path=entry.path, digest=digest_of(entry.content or b"")).exists()
+    yield Line(mark="there" if is_there else "make", kind="page", text=f"{title} ({entry.path})")
+
+
+def _act(actor: Principal, row: Onboarding, values: Values, means: Means) -> Outcome:
+    team, done = _team(row), list[str]()
+    mine = _brought(actor, team)
+    lines = list(_plan_repository(actor, mine, values))
+    if any(line.mark == "make" for line in lines):
+        source = _repository_of(mine, values) or _add_repository(actor, team, values, means)
+        wake(begin_fetch(actor=actor, source=source, sources=means.of(Sources)))
+        done.append(f"{source.name} is being fetched")
+    if any(line.mark == "make" for line in _plan_page(actor, mine, values)):
+        source = pages_of(actor, team, _text(values, "sensitivity") or "internal")
+        page = pasted(_text(values, "title"), _text(values, "text"), clock.now())
+        wake(begin_import(actor=actor, source=source, entries=[page]))
+        done.append(f"“{values['title']}” is being read")
+    return Outcome(f"{' and '.join(done)}." if done else "Everything named is there.")
+
+
+def _add_repository(actor: Principal, team: Tenant, values: Values, means: Means) -> Source:
+    url = _text(values, "url")
+    try:
+        return add_source(
+            actor=actor,
+            owner=team,
+            slug=_slug_of(url),
+            name=_name_of(url),
+            kind=Source.Kind.GIT,
+            location=url,
+            branch=_text(values, "branch"),
+            sensitivity=Sensitivity[(_text(values, "sensitivity") or "internal").upper()],
+            sources=means.of(Sources),
+        )
+    except Invalid as error:
+        errors = {"url" if name == "location" else name: texts for name, texts in error.errors.items()}
+        raise Invalid(error.message, errors=errors, code=error.error_code) from error
+
+
+def _repository_of(mine: list[Source], values: Values) -> Source | None:
+    """Returns the source that was made of the address in the answers."""
+    url = _text(values, "url")
+    named = (one for one in mine if one.kind == Source.Kind.GIT and one.branch == _text(values, "branch"))
+    return next((one for one in named if url in {one.location, f"{one.location}/"}), None) if url else None
+
+
+def _newest(actor: Principal, source: Source) -> Import | None:
+    return queries.imports(actor, source).first()
+
+
+def _told(actor: Principal, source: Source) -> str:
+    reading = _newest(actor, source)
+    if reading is None or reading.state in OPEN:
+        return f"{source.location} is being read"
+    return f"{source.location}: {reading.fault}" if reading.fault else f"{source.location} at {source.commit[:12]}"
+
+
+def _fault_of(url: str) -> str:
+    """What can be said of an address without reaching for it; the act looks where it leads."""
+    if url.startswith("file:"):
+        return ""
+    try:
+        check_url(url)
+    except Invalid as error:
+        return error.message
+    return ""
+
+
+def _name_of(url: str) -> str:
+    return url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")[:120] or "Repository"
+
+
+def _slug_of(url: str) -> str:
+    slug = slug_from(_name_of(url)) or "repository"
+    return f"{slug}-repository"[:48] if slug == PAGES or slug.startswith(REMEMBERED) else slug
+
+
+def _text(values: Values, name: str) -> str:
+    return str(values.get(name) or "").strip()
+
+
+DOCUMENTS: Final = Step(
+    key="documents",
+    needs="What the team has written down: a repository, a page, or files.",
+    fields=_fields,
+    state=_state,
+    plan=_plan,
+    act=_act,
+    button="Bring it",
+    optional=True,
+)
