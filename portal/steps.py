@@ -44,6 +44,8 @@ HOLDS: Final = timedelta(days=1)
 OFFERED: Final = 200
 ATTEMPTS: Final = 4
 PAUSE: Final = 0.3
+CONTEXT: Final = "context"
+"""The tools with which an agent finds what its team, domains and platform have written down."""
 
 
 def tools_offered(actor: Principal, row: Onboarding) -> list[Tool]:
@@ -220,7 +222,11 @@ def _plan_call(actor: Principal, agent: Agent, tool: Tool) -> Iterator[Line]:
     if known:
         yield Line(mark="there", kind="delegation", text=f"to {agent.name}: {', '.join(known.tool_groups)}")
     else:
-        yield Line(mark="make", kind="delegation", text=f"to {agent.name}, for a day: {tool.server.slug}, {ceilings}")
+        yield Line(
+            mark="make",
+            kind="delegation",
+            text=f"to {agent.name}, for a day: {tool.server.slug} and {CONTEXT}, {ceilings}",
+        )
     yield Line(mark="make", kind="call", text=f"{tool.exposed_name}, as {agent.name} acting for you, on the record")
 
 
@@ -233,7 +239,7 @@ def _act(actor: Principal, row: Onboarding, values: Values, means: Means) -> Out
             actor=actor,
             agent=agent,
             team=agent.home,
-            tool_groups=[tool.server.slug],
+            tool_groups=[tool.server.slug, CONTEXT],
             not_after=clock.now() + HOLDS,
             effect_ceiling=Effect(tool.effect),
             sensitivity_ceiling=Sensitivity(tool.sensitivity),

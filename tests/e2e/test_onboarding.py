@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.apps.classification.repositories import make_repository
 from tests.processes.running import ROOT, Up, environment, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -17,6 +18,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(300)]
 KEY = "opens-the-ledger"
 PATIENCE = 60_000
 MOST = 25
+SETTLEMENT = "Card settlements are booked at four in the morning, Oslo time."
+HANDBOOK = {
+    "README.md": "# Nordic cards\n\nHow we work.\n",
+    "docs/settlement.md": f"# Settlement\n\n## When it runs\n\n{SETTLEMENT}\n",
+}
+QUESTION = "when are card settlements booked"
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +42,17 @@ def upstream():
 
 
 @pytest.fixture(scope="module")
-def house(upstream):
+def written(tmp_path_factory):
+    """Returns the repository in which the team has written down how it works."""
+    return make_repository(tmp_path_factory.mktemp("repositories") / "handbook", HANDBOOK)
+
+
+@pytest.fixture(scope="module")
+def house(upstream, written):
     with tempfile.TemporaryDirectory(prefix="hanse-house-", ignore_cleanup_errors=True) as place:
         Path(place).chmod(0o755)
-        with Up(Path(place) / "data", changes={"HANSE_UPSTREAM_ALLOW": upstream}) as up:
+        changes = {"HANSE_UPSTREAM_ALLOW": upstream, "HANSE_REPOSITORY_ROOTS": str(written.parent)}
+        with Up(Path(place) / "data", changes=changes) as up:
             up.wait_ready()
             yield up
             up.stop()
@@ -78,12 +92,16 @@ class Person:
         Person.done += 1
         self.page.get_by_role("button", name=button, exact=True).click()
 
+    def go_on(self, step: str) -> None:
+        Person.done += 1
+        self.page.locator("#step").get_by_role("link", name=step).click()
+
     def follow(self, url: str) -> None:
         Person.done += 1
         self.page.goto(url)
 
 
-def test_from_nothing_to_the_first_governed_call(browser, house, upstream):
+def test_from_nothing_to_the_first_governed_call(browser, house, upstream, written):
     admin = Person(browser, house, "mara@nordhafen.example")
     lead = Person(browser, house, "jonas@nordhafen.example")
     Person.done = 0
@@ -99,6 +117,11 @@ def test_from_nothing_to_the_first_governed_call(browser, house, upstream):
     lead.follow(link)
     lead.fill("Agents optional", "Nordic helper, builder")
     lead.press("Take them in")
+    expect(lead.page.get_by_role("heading", name="Documents", exact=True)).to_be_visible(timeout=PATIENCE)
+    lead.fill("Git repository optional", written.as_uri())
+    lead.press("Bring it")
+    expect(lead.page.locator("#checklist")).to_contain_text("2 documents, 2 passages.", timeout=PATIENCE)
+    lead.go_on("First server")
     expect(lead.page.get_by_role("heading", name="First server")).to_be_visible(timeout=PATIENCE)
     lead.fill("Name", "Nordic ledger")
     lead.fill("Address", f"http://{upstream}/ledger/mcp")
@@ -125,3 +148,26 @@ def test_from_nothing_to_the_first_governed_call(browser, house, upstream):
     admin.page.goto(link)
     expect(admin.page.get_by_text(re.compile("first governed call after"))).to_be_visible(timeout=PATIENCE)
     assert (admin.complaints, lead.complaints) == ([], [])
+
+    found = ask(house, QUESTION, team="nordic-cards", person="jonas", agent="nordic-helper")
+    assert SETTLEMENT in found["hits"][0]["text"]
+    assert (found["hits"][0]["owner"], found["hits"][0]["path"]) == ("nordic-cards", "docs/settlement.md")
+    others = ask(house, QUESTION, **json.loads(manage(house, "demo_identities", "--json")))
+    assert "Oslo" not in json.dumps(others)
+
+
+def manage(house, *words):
+    """Returns what a command of the running installation prints."""
+    own = environment(HANSE_DATA=str(house.data), HANSE_PORT=str(house.port))
+    command = [sys.executable, str(ROOT / "manage.py"), *words]
+    return subprocess.run(command, env=own, capture_output=True, text=True, check=True).stdout
+
+
+def ask(house, question, **who):
+    """Returns the structured answer of `context.search` to an agent that uses the official SDK's client."""
+    token = manage(house, "agent_token", *[word for name, value in who.items() for word in (f"--{name}", value)])
+    address = f"http://localhost:{house.port}/mcp/{who['team']}"
+    # In a process of its own: the browser's driver keeps a loop running in this one.
+    command = [sys.executable, "-m", "tests.e2e.asking", address, question]
+    own = environment() | {"TOKEN": token.strip()}
+    return json.loads(subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=True).stdout)
