@@ -72,7 +72,7 @@ def _as_form_field(field: Field) -> forms.Field:
 class WrapForm(DocumentField):
     """An HTTP API as the first server."""
 
-    name = forms.CharField(max_length=120, help_text="As people call it.")
+    name = forms.CharField(label="Name of the API", max_length=120, help_text="As people call it.")
     url = forms.CharField(
         label="Base address",
         max_length=500,
