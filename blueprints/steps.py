@@ -9,6 +9,7 @@ from blueprints.queries.repositories import repositories
 from blueprints.services.forking import fork_blueprint
 from blueprints.services.repositories import MAX_NAME, register_repository
 from blueprints.tasks import wake
+from kernel.counting import counted
 from kernel.errors import Invalid
 from registry.addresses import check_url
 from registry.git.fetching import Sources
@@ -55,8 +56,10 @@ def _state(actor: Principal, row: Onboarding) -> State:
     mine = Fork.objects.visible_to(actor).filter(owner=_team(row), status=Fork.Status.ACTIVE).count()
     measured = repositories(actor).filter(owner=_team(row))
     under_way = measured.exclude(stage="").count()
-    said = f"{arrived} blueprints arrived, {mine} of them forked; {measured.count()} repositories."
-    return State("waiting", f"{under_way} repositories are being measured.") if under_way else State("done", said)
+    said = f"{counted(arrived, 'blueprint')} arrived, {mine} forked; {counted(measured.count(), 'repository')}."
+    return (
+        State("waiting", f"Being measured: {counted(under_way, 'repository')}.") if under_way else State("done", said)
+    )
 
 
 def _plan(actor: Principal, row: Onboarding, values: Values) -> Iterator[Line]:
@@ -156,7 +159,7 @@ def _act(actor: Principal, row: Onboarding, values: Values, means: Means) -> Out
         fork_blueprint(actor=actor, version=version, team=team, name=blueprint.name)
         made += 1
     said = f"{made} forked; the rest arrives as it is." if made else "All of it arrives as it is."
-    return Outcome(f"{said} {measured} repositories are being measured." if measured else said)
+    return Outcome(f"{said} Being measured: {counted(measured, 'repository')}." if measured else said)
 
 
 onboarding.register_brought("blueprint", blueprint_counts)

@@ -7,6 +7,7 @@ from typing import Final
 
 from django.db.models import Q
 
+from kernel.counting import counted
 from kernel.errors import Invalid
 from kernel.ids import is_slug
 from kernel.secrets import Secret
@@ -260,7 +261,7 @@ def _people_act(actor: Principal, row: Onboarding, values: Values, means: Means)
             register_agent(
                 actor=actor, slug=agent.slug, name=agent.name, home=team, sponsor=sponsor, profile=agent.profile
             )
-    return Outcome(f"{len(people)} people and {len(agents)} agents are in {team.name}.", shown)
+    return Outcome(f"In {team.name} now: {counted(len(people), 'person')}, {counted(len(agents), 'agent')}.", shown)
 
 
 def _sponsor(actor: Principal, team: Tenant) -> Person:

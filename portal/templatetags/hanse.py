@@ -11,6 +11,7 @@ from django.utils.html import format_html
 
 from blueprints.forks.derivation import target
 from kernel.clock import now
+from kernel.counting import counted
 from portal.parts import charts, diff, estate, harness, marks, moments, navigation, passages, readiness
 from portal.parts.reasons import remedy_of, words_of
 
@@ -94,8 +95,7 @@ def remedy(reason: object) -> str:
 @register.filter
 def count_of(number: int, word: str) -> str:
     """Returns `1 tool`, `3 tools` or `2 people`."""
-    plural = "people" if word == "person" else f"{word}s"
-    return f"{number:,} {word if number == 1 else plural}"
+    return counted(number, word)
 
 
 @register.simple_tag

@@ -6,6 +6,7 @@ from typing import Final
 from django.db.models import Sum
 
 from kernel import clock
+from kernel.counting import counted
 from kernel.errors import Invalid
 from registry.addresses import check_url
 from registry.context import queries
@@ -72,7 +73,7 @@ def _state(actor: Principal, row: Onboarding) -> State:
     rows = Document.objects.visible_to(actor).filter(source__in=mine)
     if count := rows.count():
         chunks = rows.aggregate(n=Sum("chunk_count"))["n"] or 0
-        return State("done", f"{count:,} documents, {chunks:,} passages.")
+        return State("done", f"{counted(count, 'document')}, {counted(chunks, 'passage')}.")
     faults = [one.fault for one in queries.imports(actor).filter(source__in=mine) if one.fault]
     return State("open", faults[0] if faults else "")
 
@@ -108,8 +109,8 @@ def _plan_repository(actor: Principal, mine: list[Source], values: Values) -> It
     if known is not None:
         reading = _newest(actor, known)
         is_to_do = reading is None or reading.state in {Import.State.FAILED, Import.State.CANCELLED}
-        again = "fetched once more" if is_to_do else _told(actor, known)
-        yield Line(mark="make" if is_to_do else "there", kind="repository", text=f"{known.location}: {again}")
+        said = f"{known.location}: fetched once more" if is_to_do else _told(actor, known)
+        yield Line(mark="make" if is_to_do else "there", kind="repository", text=said)
     elif url and (fault := _fault_of(url)):
         yield Line(mark="fault", kind="repository", field="url", text=fault)
     elif url:

@@ -74,7 +74,7 @@ def test_a_repository_is_fetched_read_and_shown(lead, row, place, tmp_path, aske
     assert "being fetched" in lead.get(at(row, "documents")).content.decode()
     read(tmp_path)
     text = lead.get(at(row, "documents")).content.decode()
-    assert "1 documents, 1 passages." in text
+    assert "1 document, 1 passage." in text
     assert "bad.pdf" in text  # which could not be read, and says why
     assert Document.objects.get(source=source).path == "README.md"
     again = fill(lead, row, "documents", "commit", url=place.as_uri())
@@ -138,7 +138,7 @@ def test_repositories_are_registered_and_measured(lead, row, place, tmp_path):
     ]
     fill(lead, row, "libraries", "commit", repositories=named)
     assert there.count() == 2
-    assert "are being measured" in lead.get(at(row, "libraries")).content.decode()
+    assert "Being measured: 2 repositories" in lead.get(at(row, "libraries")).content.decode()
     refused = fill(lead, row, "libraries", "commit", repositories=f"{place.as_uri()}\nhttps://169.254.169.254/x")
     assert refused.status_code == 422
     assert "169.254.169.254" in refused.content.decode()
