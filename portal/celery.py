@@ -37,6 +37,7 @@ _COMMON: Final[dict[str, Any]] = {
         "expire patterns": {"task": "blueprints.expire_patterns", "schedule": 60.0},
         "resume measurements": {"task": "blueprints.resume_measurements", "schedule": 120.0},
         "expire gaps": {"task": "registry.expire_gaps", "schedule": 3600.0},
+        "refresh sources": {"task": "registry.refresh_sources", "schedule": 3600.0},
         "resume imports": {"task": "registry.resume_imports", "schedule": 30.0},
     },
     "timezone": "UTC",

@@ -2,7 +2,14 @@
 
 from celery import shared_task
 
-from registry.context.tasks import embed_chunks, fetch_import, forget_old_gaps, resume_imports, run_import
+from registry.context.tasks import (
+    embed_chunks,
+    fetch_import,
+    forget_old_gaps,
+    refresh_sources,
+    resume_imports,
+    run_import,
+)
 from registry.models import Server
 from registry.probe import probe
 from registry.queries import servers_to_probe
@@ -15,6 +22,7 @@ __all__ = [
     "forget_old_gaps",
     "probe_server",
     "probe_servers",
+    "refresh_sources",
     "resume_imports",
     "run_import",
 ]

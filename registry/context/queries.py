@@ -17,7 +17,7 @@ from registry.context.embedding.provider import QUESTIONS, as_text, embedder
 from registry.context.filling import has_vectors
 from registry.context.identifiers import beginnings_in
 from registry.context.languages import SPOKEN
-from registry.context.models import Chunk, Document, Import, ImportItem, Source
+from registry.context.models import OPEN, Chunk, Document, Import, ImportItem, Source
 from tenants.access import Viewer
 from tenants.principals import Principal
 from tenants.queries import one_of
@@ -134,6 +134,13 @@ def source_of(principal: Viewer, owner_id: int, slug: str) -> Source:
 def source_by_ref(principal: Viewer, owner: str, slug: str) -> Source:
     """Returns one visible source by the slugs of its owner and its own."""
     return one_of(sources(principal), "source", owner__slug=owner, slug=slug)
+
+
+def sources_to_refresh(principal: Viewer, before: datetime) -> QuerySet[Source]:
+    """Returns visible repositories that were read once, and of which no reading began since."""
+    lately = Import.objects.visible_to(principal).filter(Q(began_at__gte=before) | Q(state__in=OPEN))
+    rows = sources(principal).filter(kind=Source.Kind.GIT, read_at__isnull=False)
+    return rows.exclude(pk__in=lately.values("source"))
 
 
 def with_counts(rows: QuerySet[Source]) -> QuerySet[Source]:

@@ -1,6 +1,8 @@
 """Wake-ups of the work that stands in the rows of context. Each may run twice, or never: the next one finds the rest."""
 
+import logging
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Final
 
 from celery import shared_task
@@ -8,14 +10,22 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.module_loading import import_string
 
+from kernel import clock
+from kernel.errors import DomainError
 from registry.context.embedding.provider import embedder
 from registry.context.fetching import fetch
 from registry.context.filling import fill, has_vectors
 from registry.context.models import Import
+from registry.context.queries import sources_to_refresh
 from registry.context.services.gaps import expire_gaps
+from registry.context.services.imports import begin_fetch
 from registry.context.working import waiting_imports, work_on
 from registry.git.fetching import Sources
+from tenants.principals import SYSTEM
+from tenants.scope import ALL, tenant_scope
 
+_log: Final = logging.getLogger(__name__)
+_REFRESHED: Final = timedelta(days=1)
 _SECONDS: Final = 20
 """A wake-up ends before a worker's time for a task does, and sends the next."""
 _ROUNDS: Final = 8
@@ -52,6 +62,21 @@ def resume_imports() -> None:
     for import_id in waiting_imports():
         run_import.delay(import_id)
     embed_chunks.delay()
+
+
+@shared_task(name="registry.refresh_sources")
+def refresh_sources() -> None:
+    """Has each repository that was read once looked at again every day: what changed there is read."""
+    sources: Callable[[], Sources] = import_string(settings.REPOSITORY_SOURCES)
+    allowed = sources()
+    with tenant_scope(ALL):
+        due = list(sources_to_refresh(SYSTEM, clock.now() - _REFRESHED))
+    for source in due:
+        with tenant_scope(ALL):
+            try:
+                wake(begin_fetch(actor=SYSTEM, source=source, sources=allowed))
+            except DomainError as error:  # one that leads elsewhere by now stops no other
+                _log.info("%s is not read again: %s", source.slug, error.message)
 
 
 @shared_task(name="registry.expire_gaps")

@@ -1,7 +1,10 @@
 """Documents out of git repositories: fetched by a worker, by commit, and never from inside the network."""
 
+from datetime import timedelta
+
 import pytest
 
+from kernel import clock
 from kernel.errors import Conflict, Forbidden, Invalid
 from registry.addresses import AddressPolicy
 from registry.context import fetching
@@ -16,6 +19,7 @@ from registry.context.services.imports import (
     retry_import,
 )
 from registry.context.services.sources import add_source, change_source
+from registry.context.tasks import refresh_sources
 from registry.context.working import claim, waiting_imports, work_on
 from registry.git.fetching import Sources
 from tenants.principals import SYSTEM
@@ -240,3 +244,23 @@ def test_a_link_is_not_followed(source, sources, place):
     run_git(place, "commit", "-q", "-m", "a link")
     read(source, sources)
     assert "leak.md" not in paths(source)
+
+
+def test_a_repository_is_looked_at_again_every_day(source, sources, place, settings, monkeypatch, time_machine):
+    monkeypatch.setattr("portal.sources.repository_sources", lambda: sources)
+    refresh_sources()
+    assert source.imports.count() == 0  # nobody has read it yet
+    read(source, sources)
+    refresh_sources()
+    assert source.imports.count() == 1
+    later = clock.now() + timedelta(days=1, seconds=1)
+    time_machine.move_to(later, tick=False)
+    refresh_sources()
+    assert [(row.state, row.is_staged) for row in source.imports.all()] == [("queued", False), ("done", True)]
+    refresh_sources()
+    assert source.imports.count() == 2
+    cancel_import(actor=SYSTEM, row=source.imports.first())
+    place.rename(place.with_name("gone"))
+    time_machine.move_to(later + timedelta(days=2), tick=False)
+    refresh_sources()
+    assert source.imports.count() == 2
