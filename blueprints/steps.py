@@ -96,7 +96,7 @@ def _plan_repositories(actor: Principal, team: Tenant, values: Values) -> Iterat
 def _standing(repository: Repository) -> str:
     if repository.stage:
         return "being measured"
-    return repository.fault or f"fit for {repository.get_pattern_display().lower()}"  # type: ignore[attr-defined]
+    return repository.fault or f"fit for {repository.get_pattern_display().lower()}"
 
 
 def _known(actor: Principal, team: Tenant) -> dict[tuple[str, str], Repository]:
