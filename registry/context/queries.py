@@ -188,7 +188,7 @@ def ordinal_of(rows: QuerySet[Chunk], uid: str) -> int | None:
 
 def imports(principal: Viewer, source: Source | None = None) -> QuerySet[Import]:
     """Returns visible imports (of one source), newest first, with source and owner."""
-    rows = Import.objects.visible_to(principal).select_related("source", "owner", "began_by")
+    rows = Import.objects.visible_to(principal).select_related("source", "owner", "began_by").order_by("-id")
     return rows if source is None else rows.filter(source=source)
 
 

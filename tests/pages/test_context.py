@@ -279,6 +279,19 @@ def test_a_reading_is_paused_resumed_cancelled_and_tried_again(browse, woken):
     assert client.post(f"/context/ledger/sources/waiting/imports/{foreign.uid}/resume/").status_code == 404
 
 
+def test_the_newest_reading_stands_first(browse):
+    bring(browse("lead"), file("new.md"), file("broken.docx", b"no"))
+    queued = browse("lead").get(RUNBOOKS)
+    assert [row.state for row in queued.context["readings"]] == ["queued", "done"]
+    assert [row.path for row in queued.context["items"]] == ["new.md", "broken.docx"]
+    assert "Being read" in text_of(queued)
+    finish()
+    ended = browse("lead").get(RUNBOOKS).context
+    first = ended["reading"]
+    assert (first.done, first.failed, first.waiting, first.settled, first.total) == (1, 1, 0, 2, 2)
+    assert ended["items"][0].path == "broken.docx"
+
+
 def test_a_worker_is_woken_when_there_is_something_to_do(browse, django_capture_on_commit_callbacks, monkeypatch):
     asked = []
     monkeypatch.setattr(tasks.run_import, "delay", asked.append)
