@@ -20,6 +20,7 @@ from kernel import clock
 from kernel.secrets import Secret
 from portal.config import Config
 from portal.demo import estate
+from portal.demo.context import load_context
 from portal.demo.ledger import ledger_server
 from portal.demo.library import load_library, load_repositories
 from portal.demo.pipeline import pipeline_server
@@ -62,6 +63,7 @@ def load_estate(config: Config) -> str:
     _make_people(loaded)
     _make_servers(loaded, directory)
     _make_agents(loaded)
+    load_context(loaded.tenants, loaded.people)
     load_library(loaded.tenants, loaded.people)
     load_repositories(directory / "repositories", loaded.tenants, loaded.people)
     _write_passwords(loaded)

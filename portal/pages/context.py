@@ -1,6 +1,7 @@
 """Context: what is written down, searched over everything one sees, and the page of one tenant's part of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,7 +17,7 @@ from portal.pages.screens import principal_of, screen
 from portal.parts.navigation import Crumb
 from portal.parts.passages import ShownHit, address_of
 from registry.context import inbox, precedence, queries
-from registry.context.excerpts import excerpts
+from registry.context.excerpts import Part, excerpts
 from registry.context.models import Source
 from registry.context.services import gaps as services
 from tenants import authority
@@ -123,9 +124,14 @@ def _among(principal: Principal, asked: QueryDict, nodes: Sequence[Tenant]) -> t
     tier = asked.get("tier", "")
     kept = frozenset(node.pk for node in nodes if tier not in dict(TIERS) or node.tier == tier)
     if chosen is None:
-        return next(iter(teams.values())) if len(teams) == 1 else None, kept
+        return _only(principal, list(teams.values())), kept
     platform = {node.pk for node in nodes if node.tier == Tier.PLATFORM}
     return chosen, kept & {chosen.pk, *platform, *(node.pk for node in tenants.domains_of(principal, chosen))}
+
+
+def _only(principal: Principal, teams: Sequence[Tenant]) -> Tenant | None:
+    """Returns the one team whose reach is all that somebody sees: theirs, when they have roles nowhere else."""
+    return teams[0] if len(teams) == 1 and set(principal.access.roles) == {teams[0].pk} else None
 
 
 def _chosen(asked: QueryDict, sources: Sequence[Source]) -> frozenset[int] | None:
@@ -142,7 +148,7 @@ def _since(asked: QueryDict) -> datetime | None:
 def _shown(question: str, hits: Sequence[queries.Hit], *, has_order: bool) -> list[ShownHit]:
     """Returns the hits as they are drawn. Where one team asks, what its word overrules stands behind it and says so."""
     found = precedence.conflicts(hits) if has_order else []
-    parts = dict(zip((hit.chunk for hit in hits), excerpts(question, hits), strict=True))
+    parts = {hit.chunk: tuple(map(_joined, text)) for hit, text in zip(hits, excerpts(question, hits), strict=True)}
     losing = {hits[row.loser].chunk: (hits[row.winner], row.subject) for row in reversed(found)}
     rows = []
     for hit in precedence.ordered(hits, found):
@@ -151,6 +157,10 @@ def _shown(question: str, hits: Sequence[queries.Hit], *, has_order: bool) -> li
             ShownHit(hit=hit, parts=parts[hit.chunk], url=address_of(hit), overruled_by=winner, subject=subject)
         )
     return rows
+
+
+def _joined(part: Part) -> Part:
+    return replace(part, text=part.text.replace("\n\n", " · "))
 
 
 @screen("GET")

@@ -15,6 +15,7 @@ from portal.pages.context import trail_of
 from portal.pages.lists import Facet, Listing, Sort
 from portal.pages.screens import is_partial, principal_of, screen, show, submit
 from portal.parts.navigation import Crumb
+from portal.parts.passages import TALKING
 from registry.context import queries
 from registry.context.inbox import STALE_AFTER
 from registry.context.languages import SPOKEN
@@ -102,13 +103,15 @@ class ReasonForm(forms.Form):
 def _condition(value: str) -> Q:
     if value == "stale":
         return Q(changed_at__lt=clock.now() - STALE_AFTER)
-    return {"withheld": Q(withheld_count__gt=0), "marked": ~Q(marks=[]), "copy": ~Q(copy_of=None)}[value]
+    return {"withheld": Q(withheld_count__gt=0), "marked": Q(marks__overlap=list(TALKING)), "copy": ~Q(copy_of=None)}[
+        value
+    ]
 
 
 LISTING: Final = Listing(
     facets=(
         Facet("state", "State", STATES, _condition),
-        Facet("format", "Format", FORMATS, lambda value: Q(format=value)),
+        Facet("kind", "Format", FORMATS, lambda value: Q(format=value)),
         Facet("language", "Language", [(name, name.capitalize()) for name in SPOKEN], lambda value: Q(language=value)),
     ),
     sorts=(

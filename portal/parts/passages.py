@@ -1,7 +1,8 @@
 """Passages of documents as people read them: where one stands, what it looks like, and the words of its marks."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
 
@@ -17,6 +18,9 @@ _SECRETS: Final = {
     "url-password": "a password in an address",
     "authorization": "an authorization header",
     "jwt": "a signed token",
+    "aws-key": "an AWS key",
+    "azure-key": "an Azure key",
+    "npm-token": "an npm token",
 }
 _INJECTIONS: Final = {
     "override": "Orders to ignore instructions",
@@ -27,15 +31,20 @@ _INJECTIONS: Final = {
     "tool": "Asks to use a tool without asking",
     "hidden": "Hidden characters",
 }
+TALKING: Final = tuple(f"{INJECTION}{name}" for name in _INJECTIONS)
+"""Every mark of a passage that seems to speak to an agent."""
 _DRAWN: Final = re.compile(r"(?m)^(?: {2,}|\t|\||```)")
+_ITEM: Final = re.compile(r"\s*(?:[-*+]|\d+[.)])\s")
+_HEADING: Final = re.compile(r"[^\n]{1,60}(?<![.:;,!?])")
 
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Some lines of a passage; in what is drawn with blanks (code, tables, lists of lists) they are kept."""
+    """Some lines of a passage, under the heading that stands with them; in code and tables all blanks are kept."""
 
     text: str
-    is_drawn: bool
+    is_drawn: bool = False
+    heading: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +66,33 @@ def mark_words(mark: str) -> str:
     return known.get(name, f"a {plain}" if f"{kind}:" == SECRET else plain.capitalize())
 
 
+def talking(marks: Iterable[str]) -> list[str]:
+    """Returns the marks that say that a text seems to speak to an agent; what is withheld says so itself."""
+    return [mark for mark in marks if mark.startswith(INJECTION)]
+
+
 def paragraphs(text: str) -> list[Paragraph]:
-    """Returns the paragraphs of a passage."""
-    return [Paragraph(part, bool(_DRAWN.search(part))) for part in text.split("\n\n") if part.strip()]
+    """Returns the paragraphs of a passage. Lines that were broken by hand are joined; items of a list stay apart."""
+    return [_paragraph(part.strip("\n")) for part in text.split("\n\n") if part.strip()]
+
+
+def _paragraph(text: str) -> Paragraph:
+    first, _, rest = text.partition("\n")
+    if rest and _HEADING.fullmatch(first) and not _ITEM.match(first) and not _DRAWN.match(first):
+        return replace(_body(rest), heading=first)
+    return _body(text)
+
+
+def _body(text: str) -> Paragraph:
+    if not _ITEM.match(text) and _DRAWN.search(text):
+        return Paragraph(text, is_drawn=True)
+    lines: list[str] = []
+    for line in text.splitlines():
+        if lines and not _ITEM.match(line):
+            lines[-1] = f"{lines[-1]} {line.strip()}"
+        else:
+            lines.append(line)
+    return Paragraph("\n".join(lines))
 
 
 def place_of(row: object) -> str:

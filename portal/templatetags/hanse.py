@@ -34,6 +34,7 @@ register.filter("ago", moments.ago)
 register.filter("exactly", moments.exactly)
 register.filter("place", harness.place_of)
 register.filter("warning", passages.mark_words)
+register.filter("talking", passages.talking)
 register.filter("paragraphs", passages.paragraphs)
 register.filter("standing", passages.place_of)
 

@@ -152,7 +152,9 @@ def with_counts(rows: QuerySet[Source]) -> QuerySet[Source]:
 
 def clearance_of(principal: Principal) -> int:
     """Returns how sensitive what is shown to somebody may be: a person's clearance; everything for the system."""
-    return principal.person.clearance if principal.person else Sensitivity.RESTRICTED
+    if principal.person:
+        return principal.person.clearance
+    return Sensitivity.RESTRICTED if principal.access.is_platform_admin else Sensitivity.PUBLIC
 
 
 def require_cleared(principal: Principal, sensitivity: int) -> None:
@@ -195,7 +197,7 @@ def ordinal_of(rows: QuerySet[Chunk], uid: str) -> int | None:
 
 def imports(principal: Viewer, source: Source | None = None) -> QuerySet[Import]:
     """Returns visible imports (of one source), newest first, with source and owner."""
-    rows = Import.objects.visible_to(principal).select_related("source", "owner", "began_by")
+    rows = Import.objects.visible_to(principal).select_related("source", "owner", "began_by").order_by("-id")
     return rows if source is None else rows.filter(source=source)
 
 

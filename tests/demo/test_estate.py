@@ -3,10 +3,13 @@
 import pytest
 
 from portal.demo import estate
+from portal.demo.documents import LEARNED, SOURCES
 from portal.demo.loading import load_estate
+from registry.context.inbox import gaps, memories_to_review
+from registry.context.queries import imports, progress_of, sources
 from registry.queries import servers, tools
-from tenants.principals import SYSTEM
-from tenants.queries import agents, delegations, live_delegation, tenants
+from tenants.principals import SYSTEM, principal_of
+from tenants.queries import agents, delegations, live_delegation, people, tenants
 from tenants.rules import Concern, Role, Tier
 from tenants.scope import ALL, tenant_scope
 
@@ -53,3 +56,21 @@ def test_the_standing_identities_hold(loaded):
 def test_every_agent_and_delegation_is_there(loaded):
     assert agents(SYSTEM).count() == len(estate.AGENTS)
     assert delegations(SYSTEM).count() == len(estate.DELEGATIONS)
+
+
+def test_each_tier_has_written_something_down_and_all_of_it_was_read(loaded):
+    tiers = {plan.owner: len(plan.documents) for plan in SOURCES}
+    assert {row.tier for row in tenants(SYSTEM).filter(slug__in=tiers)} == set(Tier)
+    assert all(2 <= count <= 4 for count in tiers.values())
+    for row in sources(SYSTEM).filter(slug__in=[plan.slug for plan in SOURCES]):
+        assert row.documents.count() == tiers[row.owner.slug]
+        assert row.read_at
+    rows = list(imports(SYSTEM))
+    assert len(rows) == len(SOURCES)
+    assert all(count["done"] == count["total"] for count in progress_of(SYSTEM, rows).values())
+
+
+def test_a_fact_and_a_question_wait_in_a_team(loaded):
+    piet = principal_of(people(SYSTEM).get(handle="piet"))
+    assert [row.text for row in memories_to_review(piet)] == [LEARNED.statement]
+    assert [(row.owner.slug, row.text) for row in gaps(SYSTEM)] == [("checkout", LEARNED.asked.casefold())]

@@ -77,6 +77,22 @@ BLUEPRINTS = {
     "fork-propose": "/forks/ledger/our-ticket/propose/",
     "reviews": "/blueprints/reviews/",
 }
+CONTEXT = {
+    "context": "/context/",
+    "context-hits": "/context/?q=what+when+the+export+hangs",
+    "context-marked": "/context/?q=postings+of+last+week",
+    "context-nothing": "/context/?q=zeppelin&since=7",
+    "context-of-team": "/context/ledger/",
+    "context-of-domain": "/context/payments/",
+    "context-of-platform": "/context/platform/",
+    "source": "/context/ledger/sources/runbooks/",
+    "source-queued": "/context/ledger/sources/queued/",
+    "source-paused": "/context/ledger/sources/waiting/",
+    "source-new": "/context/ledger/add/",
+    "source-edit": "/context/ledger/sources/runbooks/edit/",
+    "source-remove": "/context/ledger/sources/runbooks/remove/",
+    "inbox": "/context/inbox/",
+}
 ONBOARDING = {
     "onboardings": "/onboarding/",
     "onboarding-team": "/onboarding/01890000-0000-7000-8000-00000000000a/tenant/",
@@ -155,6 +171,20 @@ def test_screens(visit):
 
 def test_screens_of_blueprints(visit):
     assert not faults_of(start(visit, "lead"), BLUEPRINTS)
+
+
+def test_screens_of_context(visit):
+    visitor = start(visit, "lead")
+    assert not faults_of(visitor, CONTEXT)
+    for place in (
+        "/context/ledger/sources/runbooks/?q=access",
+        "/context/ledger/sources/runbooks/?q=notes",
+        "/context/inbox/",
+    ):
+        path = visitor.open(place).locator("a.open").first.get_attribute("href")
+        assert not look_at(visitor.open(path))
+        if "documents" in path:
+            assert not look_at(visitor.open(f"{path}remove/"))
 
 
 def test_screens_of_onboarding(visit):

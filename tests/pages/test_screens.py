@@ -45,6 +45,10 @@ PLACES = {
     "repository": ("ledger", "shop"),
     "onboardings": (),
     "adoption": ("ledger",),
+    "context": (),
+    "inbox": (),
+    "context_of": ("ledger",),
+    "source": ("ledger", "runbooks"),
 }
 TABS = ("callers", "probes", "changes", "credential")
 BLUEPRINT_TABS = ("yaml", "versions", "forks", "requests", "history")
