@@ -128,6 +128,11 @@ def source_of(principal: Viewer, owner_id: int, slug: str) -> Source:
     return one_of(sources(principal), "source", owner=owner_id, slug=slug)
 
 
+def source_by_ref(principal: Viewer, owner: str, slug: str) -> Source:
+    """Returns one visible source by the slug of its owner and its own."""
+    return one_of(sources(principal), "source", owner__slug=owner, slug=slug)
+
+
 def source_by_uid(principal: Viewer, uid: str) -> Source:
     """Returns one visible source."""
     return one_of(sources(principal), "source", uid=uid)
