@@ -15,7 +15,9 @@ from tenants.rules import Sensitivity
 from tests.apps.context import bringing
 
 SECRET = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----"
-TEXT = "# Restarting\n\nThe queue of {0} is drained before the service is restarted.\n\n# Key\n\n" + SECRET + "\n"
+STEPS = "\n\n".join(f"Step {n} of the restart looks after machine number {n} and its neighbours." for n in range(14))
+TEXT = f"# Restarting\n\nThe queue of {{0}} is drained before the restart.\n\n{STEPS}\n\n# Key\n\n{SECRET}\n"
+"""Long enough for three chunks: two to be found, and one that is withheld."""
 
 
 @dataclass

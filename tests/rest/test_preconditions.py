@@ -15,6 +15,7 @@ DETAILS = [
     BLUEPRINT,
     FORK,
     f"{BLUEPRINT}/versions/1.1.0",
+    "context/sources/ledger/ledger-runbooks",
 ]
 
 
