@@ -1,12 +1,13 @@
 """Reads of what agents learned, of what they asked and did not find, and of how much is covered; limited to the principal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models import Aggregate, Count, DateTimeField, Max, Q, QuerySet, Sum, Value
+from django.db.models.functions import Cast
 
 from kernel import clock
 from registry.context.memories import Gap, Memory
@@ -79,36 +80,57 @@ def gap_by_uid(principal: Viewer, uid: str) -> Gap:
 
 
 def coverage(principal: Viewer, owners: Sequence[Tenant]) -> dict[int, Coverage]:
-    """Returns the figures of some visible tenants by id: five queries for any number of them."""
-    found: dict[int, dict[str, object]] = {owner.pk: {} for owner in owners if principal.access.sees(owner.pk)}
-    old = Q(changed_at__lt=clock.now() - STALE_AFTER)
-    counts = (
-        (Source.objects, {"sources": Count("pk"), "read_at": Max("read_at")}),
-        (
-            Document.objects,
-            {"documents": Count("pk"), "stale_documents": Count("pk", filter=old), "changed_at": Max("changed_at")},
-        ),
-        (
+    """Returns the figures of some visible tenants by id: one query for any number of them."""
+    seen = [owner.pk for owner in owners if principal.access.sees(owner.pk)]
+    found: dict[int, dict[str, Any]] = {pk: {} for pk in seen}
+    kinds = _counted()
+    counted = [
+        _of_kind(place, kind.rows.visible_to(principal).filter(owner__in=seen), kind)
+        for place, kind in enumerate(kinds)
+    ]
+    for owner, place, at, *numbers in counted[0].union(*counted[1:], all=True):
+        kind = kinds[place]
+        found[owner] |= dict(zip(kind.counts, numbers, strict=False)) | ({kind.moment: at} if kind.moment else {})
+    return {pk: Coverage(**facts) for pk, facts in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What is counted of one table, and the moment that is looked up in it."""
+
+    rows: Any
+    counts: Mapping[str, Aggregate]
+    moment: str = ""
+
+
+def _counted() -> list[_Kind]:
+    old, shown = Q(changed_at__lt=clock.now() - STALE_AFTER), Q(withheld=False)
+    return [
+        _Kind(Source.objects, {"sources": Count("pk")}, "read_at"),
+        _Kind(Document.objects, {"documents": Count("pk"), "stale_documents": Count("pk", filter=old)}, "changed_at"),
+        _Kind(
             Chunk.objects,
             {
-                "chunks": Count("pk", filter=Q(withheld=False)),
-                "withheld": Count("pk", filter=Q(withheld=True)),
-                "unembedded": Count("pk", filter=Q(withheld=False, embedded_with="")),
+                "chunks": Count("pk", filter=shown),
+                "withheld": Count("pk", filter=~shown),
+                "unembedded": Count("pk", filter=shown & Q(embedded_with="")),
             },
         ),
-        (
+        _Kind(
             Memory.objects,
             {
                 "waiting": Count("pk", filter=Q(state=Memory.State.WAITING)),
                 "remembered": Count("pk", filter=Q(state=Memory.State.ACCEPTED)),
             },
         ),
-        (Gap.objects, {"gaps": Count("pk"), "asked_in_vain": Sum("asked")}),
-    )
-    for manager, counted in counts:
-        rows = manager.visible_to(principal).filter(owner__in=list(found)).order_by()
-        # Under names that no column has, because a later figure filters by columns.
-        for row in rows.values("owner").annotate(**{f"n_{name}": how for name, how in counted.items()}):
-            figures = {name: row[f"n_{name}"] for name in counted}  # type: ignore[literal-required]
-            found[row["owner"]] |= {name: figure for name, figure in figures.items() if figure is not None}
-    return {pk: Coverage(**facts) for pk, facts in found.items()}  # type: ignore[arg-type]
+        _Kind(Gap.objects, {"gaps": Count("pk"), "asked_in_vain": Sum("asked")}),
+    ]
+
+
+def _of_kind(place: int, rows: QuerySet[Any], kind: _Kind) -> Any:
+    """Returns owner, kind, moment and three figures of each owner, so that all kinds fit into one statement."""
+    figures: list[Any] = [*kind.counts.values(), Value(0), Value(0)][:3]
+    moment = Max(kind.moment) if kind.moment else Cast(Value(None), DateTimeField())
+    named = {f"n{number}": figure for number, figure in enumerate(figures)}
+    grouped = rows.order_by().values("owner").annotate(place=Value(place), at=moment, **named)
+    return grouped.values_list("owner", "place", "at", *named)
