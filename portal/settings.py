@@ -201,6 +201,7 @@ CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_USE_SESSIONS = False
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+DATA_UPLOAD_MAX_NUMBER_FILES = 1000
 
 # --- static files ---------------------------------------------------------------------------------------------------
 

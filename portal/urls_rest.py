@@ -12,10 +12,13 @@ from portal.rest.resources.blueprints import BlueprintResource, LintResource, Pr
 from portal.rest.resources.change_requests import ChangeRequestResource
 from portal.rest.resources.delegations import DelegationResource
 from portal.rest.resources.descriptions import Nowhere, OpenAPI
+from portal.rest.resources.documents import DocumentResource as ContextDocumentResource
 from portal.rest.resources.forks import ForkResource
 from portal.rest.resources.groups import GroupResource
 from portal.rest.resources.harness import HarnessResource
+from portal.rest.resources.imports import ImportResource, SourceImportResource
 from portal.rest.resources.me import KeyResource, MeResource
+from portal.rest.resources.memories import GapResource, MemoryResource
 from portal.rest.resources.onboardings import OnboardingResource, StepResource
 from portal.rest.resources.people import PersonResource
 from portal.rest.resources.repositories import (
@@ -23,7 +26,9 @@ from portal.rest.resources.repositories import (
     RepositoryRequestResource,
     RepositoryResource,
 )
+from portal.rest.resources.search import CoverageResource, SearchResource
 from portal.rest.resources.servers import CredentialResource, ServerResource
+from portal.rest.resources.sources import SourceResource
 from portal.rest.resources.tenants import MemberResource, TenantResource
 from portal.rest.resources.tools import ToolResource
 from portal.rest.resources.versions import VersionResource
@@ -38,6 +43,10 @@ BLUEPRINT: Final = "blueprints/<namespace:namespace>/<slug:name>"
 VERSION: Final = f"{BLUEPRINT}/versions/<semver:semver>"
 FORK: Final = "forks/<slug:team>/<slug:name>"
 REQUEST: Final = "change-requests/<uuid:uid>"
+SOURCE: Final = "context/sources/<slug:owner>/<slug:slug>"
+READ_DOCUMENT: Final = "context/documents/<uuid:uid>"
+IMPORT: Final = "context/imports/<uuid:uid>"
+MEMORY: Final = "context/memories/<uuid:uid>"
 
 
 def _at(address: str, resource: type[Resource], actions: dict[str, str]) -> URLPattern:
@@ -115,6 +124,26 @@ urlpatterns = [
     _at(REQUEST, ChangeRequestResource, READ),
     *_acts(REQUEST, ChangeRequestResource, "preview", method="get"),
     *_acts(REQUEST, ChangeRequestResource, "accept", "decline", "withdraw"),
+    _at("context/search", SearchResource, {"get": "search"}),
+    _at("context/coverage", CoverageResource, LIST),
+    _at("context/coverage/<slug:slug>", CoverageResource, READ),
+    _at("context/sources", SourceResource, LIST_AND_CREATE),
+    _at(SOURCE, SourceResource, {**READ_AND_CHANGE, "delete": "destroy"}),
+    _at(f"{SOURCE}/documents", ContextDocumentResource, {"get": "of_source"}),
+    _at(f"{SOURCE}/imports", SourceImportResource, {"get": "of_source", "post": "begin"}),
+    _at("context/documents", ContextDocumentResource, LIST),
+    _at(READ_DOCUMENT, ContextDocumentResource, {**READ, "delete": "destroy"}),
+    *_acts(READ_DOCUMENT, ContextDocumentResource, "chunks", method="get"),
+    _at("context/imports", ImportResource, LIST),
+    _at(IMPORT, ImportResource, READ),
+    *_acts(IMPORT, ImportResource, "items", method="get"),
+    *_acts(IMPORT, ImportResource, "pause", "resume", "retry", "cancel"),
+    _at("context/memories", MemoryResource, LIST),
+    _at(MEMORY, MemoryResource, {**READ, "delete": "destroy"}),
+    *_acts(MEMORY, MemoryResource, "accept", "reject"),
+    _at("context/gaps", GapResource, LIST),
+    _at("context/gaps/forget", GapResource, {"post": "forget"}),
+    _at("context/gaps/<uuid:uid>", GapResource, {"delete": "destroy"}),
     _at("audit/events", EventResource, LIST),
     _at("audit/events/<uuid:uid>", EventResource, READ),
     _at("audit/events/<uuid:uid>/proof", EventResource, {"get": "proof"}),

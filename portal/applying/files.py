@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from blueprints.format.findings import Place, pointer
 from blueprints.format.reading import MAX_BYTES, Unreadable, read_yaml
+from registry.context.models import Source
 from tenants.rules import Concern, Effect, Origin, Profile, Role, Sensitivity, Tier
 
 HEADER: Final = "apply"
@@ -32,6 +33,7 @@ def _one_of(*words: str) -> Check:
 
 
 EFFECTS: Final = tuple(effect.name.lower() for effect in Effect)
+KINDS: Final = tuple(Source.Kind.values)
 SENSITIVITIES: Final = tuple(sensitivity.name.lower() for sensitivity in Sensitivity)
 
 
@@ -55,6 +57,19 @@ def _is_approval(row: Any) -> bool:
         and row["sensitivity"] in SENSITIVITIES
         and isinstance(row["pin"], str)
     )
+
+
+def _documents(value: Any) -> str:
+    fits = isinstance(value, list) and all(map(_is_document, value))
+    if not fits:
+        return "a list of documents, each with a path and a text"
+    paths = [row["path"] for row in value]
+    return "" if len(paths) == len(set(paths)) else "a list of documents, each path once"
+
+
+def _is_document(row: Any) -> bool:
+    is_whole = isinstance(row, dict) and row.keys() == {"path", "text"}
+    return is_whole and all(isinstance(value, str) for value in row.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +116,16 @@ SHAPES: Final[Mapping[str, Shape]] = {
         },
     ),
     "groups": Shape({"slug": _text(48), "name": _text(120), "owner": _text(48), "tools": _texts}),
+    "sources": Shape(
+        {"slug": _text(48), "name": _text(120), "owner": _text(48)},
+        {
+            "kind": _one_of(*KINDS),
+            "location": _text(500),
+            "sensitivity": _one_of(*SENSITIVITIES),
+            "documents": _documents,
+            "from": _text(500),
+        },
+    ),
 }
 """The kinds in the order in which they are applied: what is named stands before who names it."""
 
@@ -127,6 +152,8 @@ class Entry:
     file: str
     path: tuple[str | int, ...]
     places: Mapping[str, Place] = field(repr=False)
+    root: Path = field(repr=False)
+    """The directory that is applied: what an entry names beside its file lies below it."""
 
     def fault(self, message: str, key: str = "") -> Fault:
         """Returns a fault at this key, or at the entry where it is not about one that is written."""
@@ -140,14 +167,15 @@ def read_directory(directory: Path) -> tuple[list[Entry], list[Fault]]:
     entries: list[Entry] = []
     faults: list[Fault] = []
     for path in sorted(directory.rglob("*.yaml")):
-        for found in _read(path, str(path.relative_to(directory))):
+        for found in _read(path, directory):
             (entries if isinstance(found, Entry) else faults).append(found)  # type: ignore[arg-type]
     order = list(SHAPES)
     ranks = {str(tier): rank for rank, tier in enumerate(Tier)}
     return sorted(entries, key=lambda one: (order.index(one.kind), ranks.get(one.values.get("tier", ""), 0))), faults
 
 
-def _read(path: Path, name: str) -> Iterator[Entry | Fault]:
+def _read(path: Path, root: Path) -> Iterator[Entry | Fault]:
+    name = str(path.relative_to(root))
     with path.open("rb") as file:
         raw = file.read(MAX_BYTES + 1)
     try:
@@ -156,7 +184,7 @@ def _read(path: Path, name: str) -> Iterator[Entry | Fault]:
         finding = unreadable.finding
         yield Fault(name, finding.line or 1, finding.column or 1, f"{finding.message} {finding.remedy}")
         return
-    whole = Entry("file", {}, name, (), source.places)
+    whole = Entry("file", {}, name, (), source.places, root)
     if not isinstance(source.value, dict) or source.value.get(HEADER) != FORMAT:
         yield whole.fault(f"A file begins with `{HEADER}: {FORMAT}`.", HEADER)
         return
@@ -167,7 +195,8 @@ def _read(path: Path, name: str) -> Iterator[Entry | Fault]:
             yield whole.fault(f"“{kind}” is none of {', '.join(SHAPES)}, or no list.", kind)
             continue
         for index, row in enumerate(rows):
-            yield from _entry(Entry(kind, row if isinstance(row, dict) else {}, name, (kind, index), source.places))
+            said = row if isinstance(row, dict) else {}
+            yield from _entry(Entry(kind, said, name, (kind, index), source.places, root))
 
 
 def _entry(entry: Entry) -> Iterator[Entry | Fault]:

@@ -1,6 +1,6 @@
 """Makes what entries say, through the services, and tells what it changed. Doing it twice changes nothing."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -8,7 +8,9 @@ from django.conf import settings
 from django.db import transaction
 
 from kernel.errors import DomainError, Invalid, NotFound
+from portal.applying.comparing import Changes, differing, named
 from portal.applying.files import Entry, Fault
+from portal.applying.sources import make_source
 from registry import queries as registry
 from registry import services as servers
 from registry import surfaces
@@ -22,7 +24,6 @@ from tenants.principals import SYSTEM
 from tenants.rules import Effect, Origin, Profile, Role, Sensitivity, Tier
 from tenants.scope import ALL, tenant_scope
 
-Changes = Iterator[str]
 REASON: Final = "Said so by a file."
 
 
@@ -69,7 +70,7 @@ def _tenant(entry: Entry) -> Changes:
     if node.tier != said["tier"]:
         raise Invalid("The tier never changes.", errors={"tier": [f"It is a {node.tier}."]})
     wanted = {name: said.get(name, getattr(node, name)) for name in ("name", "summary", "region")}
-    if differences := list(_differences(node, wanted)):
+    if differences := list(differing(node, wanted)):
         services.change_tenant(actor=SYSTEM, tenant=node, **wanted)
         yield from (f"~ {node.tier} {node.slug}: {one}" for one in differences)
     yield from _domains(node, said)
@@ -90,7 +91,7 @@ def _domains(node: Tenant, said: Mapping[str, Any]) -> Changes:
     present = {domain.slug: domain for domain in tenants.domains_of(SYSTEM, node)}
     for slug in said["domains"]:
         if slug not in present:
-            services.join_domain(actor=SYSTEM, team=node, domain=_named("domains", tenants.tenant_by_slug, slug))
+            services.join_domain(actor=SYSTEM, team=node, domain=named("domains", tenants.tenant_by_slug, slug))
             yield f"+ {node.slug} in {slug}"
     for slug in sorted(present.keys() - set(said["domains"])):
         services.leave_domain(actor=SYSTEM, team=node, domain=present[slug])
@@ -110,7 +111,7 @@ def _person(entry: Entry) -> Changes:
     if person.email != said["email"].lower():
         raise Invalid("Somebody else has it.", errors={"handle": [f"It is {person.email}'s handle."]})
     for slug, roles in said.get("roles", {}).items():
-        node = _named("roles", tenants.tenant_by_slug, slug)
+        node = named("roles", tenants.tenant_by_slug, slug)
         held = {row.role for row in tenants.memberships(SYSTEM, node).filter(person=person)}
         for role in roles:
             if role not in held:
@@ -123,8 +124,8 @@ def _person(entry: Entry) -> Changes:
 
 def _agent(entry: Entry) -> Changes:
     said = entry.values
-    home = _named("home", tenants.tenant_by_slug, said["home"])
-    sponsor = _named("sponsor", tenants.person_by_handle, said["sponsor"])
+    home = named("home", tenants.tenant_by_slug, said["home"])
+    sponsor = named("sponsor", tenants.person_by_handle, said["sponsor"])
     try:
         agent = tenants.agent_by_slug(SYSTEM, said["slug"])
     except NotFound:
@@ -135,7 +136,7 @@ def _agent(entry: Entry) -> Changes:
     if agent.home_id != home.pk or agent.sponsor_id != sponsor.pk:
         raise Invalid("Home and sponsor stay.", errors={"home": [f"{agent.slug} lives in {agent.home.slug}."]})
     wanted = {"name": said["name"], **{key: said[key] for key in ("profile", "risk", "purpose") if key in said}}
-    if differences := list(_differences(agent, wanted)):
+    if differences := list(differing(agent, wanted)):
         merged = {key: wanted.get(key, getattr(agent, key)) for key in ("name", "profile", "risk", "purpose")}
         agents.change_agent(actor=SYSTEM, agent=agent, **merged)
         yield from (f"~ agent {agent.slug}: {one}" for one in differences)
@@ -159,7 +160,7 @@ def _kind_of_agent(said: Mapping[str, Any]) -> dict[str, Any]:
 def _server(entry: Entry) -> Changes:
     said = entry.values
     addresses = AddressPolicy(settings.HANSE.upstream_allow)
-    owner = _named("owner", tenants.tenant_by_slug, said["owner"])
+    owner = named("owner", tenants.tenant_by_slug, said["owner"])
     target = {"url": said.get("url", ""), "command": said.get("command", [])}
     told = {"name": said["name"], **({"summary": said["summary"]} if "summary" in said else {})}
     try:
@@ -171,7 +172,7 @@ def _server(entry: Entry) -> Changes:
         yield f"+ server {server.slug}"
     if server.owner_id != owner.pk:
         raise Invalid("The owner stays.", errors={"owner": [f"{server.slug} is of {server.owner.slug}."]})
-    if differences := list(_differences(server, {**told, **target})):
+    if differences := list(differing(server, {**told, **target})):
         server = servers.change_server(actor=SYSTEM, server=server, addresses=addresses, **told, **target)
         yield from (f"~ server {server.slug}: {one}" for one in differences)
     yield from _approvals(server, said.get("tools", {}))
@@ -220,7 +221,7 @@ def _status(server: Server, said: Mapping[str, Any]) -> Changes:
 
 def _group(entry: Entry) -> Changes:
     said = entry.values
-    owner = _named("owner", tenants.tenant_by_slug, said["owner"])
+    owner = named("owner", tenants.tenant_by_slug, said["owner"])
     rows = list(registry.tools(SYSTEM).filter(exposed_name__in=said["tools"]))
     if missing := sorted(set(said["tools"]) - {tool.exposed_name for tool in rows}):
         raise Invalid("Some tools are not there.", errors={"tools": [f"There is no tool {', '.join(missing)}."]})
@@ -237,24 +238,11 @@ def _group(entry: Entry) -> Changes:
         yield f"~ group {group.slug}: {len(rows)} tools"
 
 
-def _named(key: str, find: Callable[[Any, str], Any], name: str) -> Any:
-    try:
-        return find(SYSTEM, name)
-    except NotFound as error:
-        raise Invalid("It names something that is not there.", errors={key: [f"“{name}”: {error.message}"]}) from error
-
-
-def _differences(row: object, wanted: Mapping[str, Any]) -> Changes:
-    for name, value in wanted.items():
-        present = getattr(row, name)
-        if present != value:
-            yield f"{name} {present!r} -> {value!r}"
-
-
 _MAKERS: Final[Mapping[str, Callable[[Entry], Changes]]] = {
     "tenants": _tenant,
     "people": _person,
     "agents": _agent,
     "servers": _server,
     "groups": _group,
+    "sources": make_source,
 }

@@ -19,6 +19,7 @@ from rest_framework.utils.encoders import JSONEncoder
 from kernel import clock
 from kernel.errors import Conflict, Invalid
 from portal.rest.models import KeptAnswer
+from portal.rest.uploads import Uploaded
 from tenants.models import Person
 
 KEPT_FOR: Final = timedelta(hours=24)
@@ -86,4 +87,11 @@ def _keep(person: Person, key: str, digest: str, response: Response, *, secret: 
 
 def _digest(request: Request) -> str:
     said = [request.method, request.get_full_path(), request.headers.get("If-Match", ""), request.data]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=_stated).encode()).hexdigest()
+
+
+def _stated(value: object) -> list[str]:
+    """Returns what tells one file of a form from another."""
+    if not isinstance(value, Uploaded):
+        raise TypeError(f"{type(value).__name__} is no part of a request")
+    return [value.path, value.digest]

@@ -18,6 +18,7 @@ from portal.rest.idempotency import once
 from portal.rest.listing import Listing, Page, asked_of, page_of
 from portal.rest.parsers import MAX_BODY
 from portal.rest.preconditions import expected_version, is_unchanged, tag_of
+from portal.rest.uploads import UploadParser
 from tenants.principals import Principal
 from tenants.versions import Versioned
 
@@ -28,11 +29,13 @@ ROOT: Final = "/api/v1"
 class Operation:
     """One act: what it takes and gives. `conditional` acts need `If-Match`; a `secret` answer is never kept.
 
-    `asks` is a form of the query parameters of what is no list; the method gets their values.
+    `asks` is a form of the query parameters of what is no list; the method gets their values. `uploads` is what it takes
+    instead of `takes` when a form with files is sent.
     """
 
     summary: str
     takes: type[Input] | None = None
+    uploads: type[Input] | None = None
     asks: type[forms.Form] | None = None
     gives: type[Serializer[Any]] | None = None
     status: int = 200
@@ -79,7 +82,7 @@ def operation(**facts: Any) -> Callable[[Callable[..., Any]], Callable[..., Http
         @wraps(method)
         def call(view: Resource, request: Request, **names: Any) -> HttpResponseBase:
             def act() -> Response:
-                given = [_input(request, told.takes)] if told.takes else []
+                given = [_input(request, _shape(request, told))] if told.takes else []
                 given += [asked_of(request, told.asks)] if told.asks else []
                 response: Response = _answer(view, told, method(view, *given, **names))
                 return response
@@ -90,6 +93,13 @@ def operation(**facts: Any) -> Callable[[Callable[..., Any]], Callable[..., Http
         return call
 
     return wrap
+
+
+def _shape(request: Request, told: Operation) -> type[Input]:
+    is_form = (request.content_type or "").lower().startswith(UploadParser.media_type)
+    shape = told.uploads if is_form and told.uploads else told.takes
+    assert shape is not None  # noqa: S101 - the caller has looked
+    return shape
 
 
 def _input(request: Request, takes: type[Input]) -> dict[str, Any]:

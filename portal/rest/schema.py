@@ -14,6 +14,7 @@ from rest_framework import serializers
 from portal.rest.listing import MAX_CURSOR, MAX_PAGE, PAGE, Listing
 from portal.rest.operations import Operation
 from portal.rest.problems import MEDIA_TYPE, TYPE_PREFIX
+from portal.rest.uploads import UploadParser
 
 PROBLEMS: Final = {
     400: "The request cannot be read.",
@@ -23,7 +24,7 @@ PROBLEMS: Final = {
     409: "Its state does not allow this, or somebody else was first.",
     412: "It was changed since it was read.",
     413: "The body is too big or nested too deep.",
-    415: "The body is not `application/json`.",
+    415: "The body is of no content type that is taken here.",
     422: "The input breaks a rule: `errors` says where.",
     428: "`If-Match` is missing.",
     429: "Too many requests: try again after `Retry-After` seconds.",
@@ -42,6 +43,8 @@ _PROBLEM: Final = {
         "detail": {"type": "string", "description": "One sentence, for people."},
         "missing": {"type": "string", "description": "The grant that is missing."},
         "given_by": {"type": "string", "description": "Who can give it."},
+        "document": {"type": "string", "description": "The path of the document that is too large."},
+        "limit": {"type": "integer", "description": "The limit that was passed."},
         "findings": {
             "type": "array",
             "description": "Of a blueprint that is not sound: everything that is wrong, each with place and remedy.",
@@ -119,8 +122,9 @@ class OperationSchema(AutoSchema):
         return (getattr(self.view, self.view.action).__doc__ or "").strip()
 
     def get_request_serializer(self) -> Any:
-        """Returns what it takes."""
-        return self.told.takes
+        """Returns what it takes, by content type where there are two."""
+        told = self.told
+        return {"application/json": told.takes, UploadParser.media_type: told.uploads} if told.uploads else told.takes
 
     def get_response_serializers(self) -> Any:
         """Returns what it gives, by status."""
@@ -216,7 +220,10 @@ def _list_parameters(listing: Listing) -> list[OpenApiParameter]:
 
 def _parameters(fields: Mapping[str, forms.Field]) -> list[OpenApiParameter]:
     said = {name: str(field.help_text) for name, field in fields.items()}
-    return [OpenApiParameter(name, _filter_type(field), description=said[name]) for name, field in fields.items()]
+    return [
+        OpenApiParameter(name, _filter_type(field), description=said[name], required=field.required)
+        for name, field in fields.items()
+    ]
 
 
 def _filter_type(field: forms.Field) -> dict[str, Any]:
@@ -225,6 +232,8 @@ def _filter_type(field: forms.Field) -> dict[str, Any]:
     if isinstance(field, forms.ChoiceField):
         choices: Any = field.choices
         return {"type": "string", "enum": [value for value, _ in choices if value]}
+    if isinstance(field, forms.IntegerField):
+        return {"type": "integer", "minimum": field.min_value, "maximum": field.max_value}
     if isinstance(field, forms.DateTimeField):
         return {"type": "string", "format": "date-time"}
     return {"type": "string", "maxLength": getattr(field, "max_length", None) or 200}

@@ -73,6 +73,11 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
         "MeasurementStage": "blueprints.models.Repository.Stage",
         "PatternRequestStatus": "blueprints.models.PatternRequest.Status",
         "RepositoryState": "blueprints.queries.repositories.STATE_CHOICES",
+        "SourceKind": "registry.context.models.Source.Kind",
+        "ImportState": "registry.context.models.Import.State",
+        "ImportItemState": "registry.context.models.ImportItem.State",
+        "MemoryState": "registry.context.memories.Memory.State",
+        "SearchMode": "portal.rest.context_filters.SEARCH_MODES",
         "PatternReason": "portal.rest.resources.repositories.BECAUSE",
     },
 }

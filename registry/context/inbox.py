@@ -1,12 +1,13 @@
 """Reads of what agents learned, of what they asked and did not find, and of how much is covered; limited to the principal."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Count, DateTimeField, Max, Q, QuerySet, Sum, Value
+from django.db.models import Aggregate, Count, DateTimeField, Max, Q, QuerySet, Sum, Value
+from django.db.models.functions import Cast
 
 from kernel import clock
 from registry.context.memories import Gap, Memory
@@ -84,54 +85,57 @@ def gap_by_uid(principal: Viewer, uid: str) -> Gap:
 
 
 def coverage(principal: Viewer, owners: Sequence[Tenant]) -> dict[int, Coverage]:
-    """Returns the figures of some visible tenants by id: one statement for any number of them."""
-    found: dict[int, dict[str, Any]] = {owner.pk: {} for owner in owners if principal.access.sees(owner.pk)}
-    first, *others = (_counted(principal, found, index) for index in range(len(_FIGURES)))
-    for owner, index, *figures in first.union(*others, all=True):
-        named = zip(_FIGURES[index][1], figures, strict=False)
-        found[owner] |= {name: figure for name, figure in named if name and figure is not None}
+    """Returns the figures of some visible tenants by id: one query for any number of them."""
+    seen = [owner.pk for owner in owners if principal.access.sees(owner.pk)]
+    found: dict[int, dict[str, Any]] = {pk: {} for pk in seen}
+    kinds = _counted()
+    counted = [
+        _of_kind(place, kind.rows.visible_to(principal).filter(owner__in=seen), kind)
+        for place, kind in enumerate(kinds)
+    ]
+    for owner, place, at, *numbers in counted[0].union(*counted[1:], all=True):
+        kind = kinds[place]
+        found[owner] |= dict(zip(kind.counts, numbers, strict=False)) | ({kind.moment: at} if kind.moment else {})
     return {pk: Coverage(**facts) for pk, facts in found.items()}
 
 
-def _counted(principal: Viewer, owners: Iterable[int], index: int) -> QuerySet[Any, tuple[Any, ...]]:
-    """Returns owner, index, three numbers and a moment for each owner that has any of these rows."""
-    manager, names, counts, moment = _FIGURES[index]
-    old = clock.now() - STALE_AFTER
-    rows: QuerySet[Any] = manager.visible_to(principal).filter(owner__in=list(owners)).order_by()
-    figures = {f"n{place}": counts[place](old) if names[place] else Value(0) for place in range(3)}
-    latest = Max(moment) if moment else Value(None, output_field=DateTimeField())
-    rows = rows.values("owner").annotate(at_index=Value(index), **figures, latest=latest)
-    return rows.values_list("owner", "at_index", "n0", "n1", "n2", "latest")
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What is counted of one table, and the moment that is looked up in it."""
+
+    rows: Any
+    counts: Mapping[str, Aggregate]
+    moment: str = ""
 
 
-def _all(_old: datetime) -> Count:
-    return Count("pk")
+def _counted() -> list[_Kind]:
+    old, shown = Q(changed_at__lt=clock.now() - STALE_AFTER), Q(withheld=False)
+    return [
+        _Kind(Source.objects, {"sources": Count("pk")}, "read_at"),
+        _Kind(Document.objects, {"documents": Count("pk"), "stale_documents": Count("pk", filter=old)}, "changed_at"),
+        _Kind(
+            Chunk.objects,
+            {
+                "chunks": Count("pk", filter=shown),
+                "withheld": Count("pk", filter=~shown),
+                "unembedded": Count("pk", filter=shown & Q(embedded_with="")),
+            },
+        ),
+        _Kind(
+            Memory.objects,
+            {
+                "waiting": Count("pk", filter=Q(state=Memory.State.WAITING)),
+                "remembered": Count("pk", filter=Q(state=Memory.State.ACCEPTED)),
+            },
+        ),
+        _Kind(Gap.objects, {"gaps": Count("pk"), "asked_in_vain": Sum("asked")}),
+    ]
 
 
-def _that(**condition: object) -> Callable[[datetime], Count]:
-    return lambda _old: Count("pk", filter=Q(**condition))
-
-
-_FIGURES: Final[tuple[tuple[Any, tuple[str, str, str, str], tuple[Callable[[datetime], Any], ...], str], ...]] = (
-    (Source.objects, ("sources", "", "", "read_at"), (_all,), "read_at"),
-    (
-        Document.objects,
-        ("documents", "stale_documents", "", "changed_at"),
-        (_all, lambda old: Count("pk", filter=Q(changed_at__lt=old))),
-        "changed_at",
-    ),
-    (
-        Chunk.objects,
-        ("chunks", "withheld", "unembedded", ""),
-        (_that(withheld=False), _that(withheld=True), _that(withheld=False, embedded_with="")),
-        "",
-    ),
-    (
-        Memory.objects,
-        ("waiting", "remembered", "", ""),
-        (_that(state=Memory.State.WAITING), _that(state=Memory.State.ACCEPTED)),
-        "",
-    ),
-    (Gap.objects, ("gaps", "asked_in_vain", "", ""), (_all, lambda _old: Sum("asked")), ""),
-)
-"""Of each table: the names of three numbers and a moment, how the numbers are counted, and of which column the moment is."""
+def _of_kind(place: int, rows: QuerySet[Any], kind: _Kind) -> Any:
+    """Returns owner, kind, moment and three figures of each owner, so that all kinds fit into one statement."""
+    figures: list[Any] = [*kind.counts.values(), Value(0), Value(0)][:3]
+    moment = Max(kind.moment) if kind.moment else Cast(Value(None), DateTimeField())
+    named = {f"n{number}": figure for number, figure in enumerate(figures)}
+    grouped = rows.order_by().values("owner").annotate(place=Value(place), at=moment, **named)
+    return grouped.values_list("owner", "place", "at", *named)

@@ -1,7 +1,6 @@
 """Writes down what an import has to read: one item for each document that is new, changed, gone or refused."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Final
 
 from kernel import clock
@@ -13,6 +12,7 @@ from registry.context.reading.formats import VERSION
 
 MAX_DOCUMENTS: Final = 50_000
 _AT_ONCE: Final = 100
+_BYTES_AT_ONCE: Final = 8_000_000
 
 
 def stage(row: Import, source: Source, entries: Iterable[Entry], *, is_whole: bool) -> None:
@@ -37,10 +37,24 @@ def _stage(row: Import, source: Source, entries: Iterable[Entry]) -> set[str]:
     """Writes the items in batches, so that a large source is never in memory as a whole. Returns the paths."""
     there = {path: (digest, reading) for path, digest, reading in _known(source)}
     seen: set[str] = set()
-    rows = _items(row, prepared(entries), there, seen)
-    while batch := list(islice(rows, _AT_ONCE)):
+    for batch in _batches(_items(row, prepared(entries), there, seen)):
         ImportItem.objects.bulk_create(batch)
     return seen
+
+
+def _batches(items: Iterable[ImportItem]) -> Iterator[list[ImportItem]]:
+    """Yields items a few at a time, large ones alone: a batch is written out in one statement, several times its size."""
+    batch: list[ImportItem] = []
+    size = 0
+    for item in items:
+        length = len(item.content or b"")
+        if batch and (len(batch) >= _AT_ONCE or size + length > _BYTES_AT_ONCE):
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += length
+    if batch:
+        yield batch
 
 
 def _known(source: Source) -> Iterable[tuple[str, str, int]]:

@@ -30,6 +30,7 @@ from portal.keyring import record_signer, sealing_key
 from portal.rest import keys
 from portal.rest.models import ApiKey
 from registry.addresses import AddressPolicy
+from registry.context.tasks import run_import
 from registry.git.fetching import Sources
 from registry.models import Server, Tool, ToolGroup
 from registry.services import create_group, register_server, set_credential
@@ -43,6 +44,7 @@ from tests.actors import Cast, make_cast, make_delegation
 from tests.apis.documents import ORDERS
 from tests.apps.blueprints import estate
 from tests.apps.blueprints.classified import classification
+from tests.rest.context_things import Context, make_context
 
 ROOT = "/api/v1/"
 UPSTREAM = "127.0.0.1:9"
@@ -69,6 +71,7 @@ class Things:
     fork: Fork
     request: ChangeRequest
     onboarding: Onboarding
+    context: Context
     api: Server | None = None
 
 
@@ -124,8 +127,9 @@ def make_things(cast: Cast, team: Tenant, agent: Agent, worker: Principal) -> Th
     layer = add_check(actor=SYSTEM, owner=team, check=CHECK)
     server.refresh_from_db()
     onboarding = Onboarding.objects.create(name=team.name, owner=team, begun_by=agent.sponsor)
+    context = make_context(team, delegation)
     owned = (team, agent, server, tool, group, delegation, api_key, layer)
-    return Things(*owned, *make_repository(team, worker), *make_workflow(team, worker), onboarding)
+    return Things(*owned, *make_repository(team, worker), *make_workflow(team, worker), onboarding, context)
 
 
 def make_repository(team: Tenant, worker: Principal) -> tuple[Repository, PatternRequest]:
@@ -225,10 +229,11 @@ def audit_key(installation):
 
 @pytest.fixture
 def probes(monkeypatch):
-    """Returns the ids of servers and repositories that a worker was sent to, instead of putting them into a queue."""
+    """Returns the ids of servers, repositories and imports that a worker was sent to, instead of putting them into a queue."""
     asked = []
     monkeypatch.setattr(probe_server, "delay", asked.append)
     monkeypatch.setattr(measure_repository, "delay", asked.append)
+    monkeypatch.setattr(run_import, "delay", asked.append)
     return asked
 
 

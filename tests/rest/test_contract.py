@@ -25,7 +25,7 @@ CHECKS = [
     openapi_checks.content_type_conformance,
     openapi_checks.response_schema_conformance,
 ]
-OPERATIONS = 110
+OPERATIONS = 140
 
 
 @pytest.fixture
@@ -41,6 +41,8 @@ def open_connection(db):
 def names_of(world, path: str) -> dict[str, str]:
     """Returns names of things that are there, so that what the description allows is also done."""
     own, kind = world.own, path.split("/")[3]
+    if kind == "context":
+        return context_names_of(own.context, path)
     slugs = {
         "tenants": "ledger",
         "agents": "builder-bot",
@@ -59,6 +61,15 @@ def names_of(world, path: str) -> dict[str, str]:
     known |= {"role": "member", "domain": "payments", "team": "ledger"}
     known |= {"namespace": own.blueprint.namespace, "semver": own.proposed.semver}
     return {name: str(value) for name, value in known.items() if value and "{" + name + "}" in path}
+
+
+def context_names_of(context, path: str) -> dict[str, str]:
+    """Returns names of what the team has written down, as the address means them."""
+    if "{owner}" in path:
+        return {"owner": "ledger", "slug": context.source.slug}
+    uids = {"documents": context.document, "imports": context.reading, "memories": context.memory, "gaps": context.gap}
+    row = uids.get(path.split("/")[4])
+    return {"slug": "ledger"} if "{slug}" in path else {"uid": str(row.uid)} if row and "{uid}" in path else {}
 
 
 @pytest.mark.slow

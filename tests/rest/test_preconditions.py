@@ -15,6 +15,7 @@ DETAILS = [
     BLUEPRINT,
     FORK,
     f"{BLUEPRINT}/versions/1.1.0",
+    "context/sources/ledger/ledger-runbooks",
 ]
 
 
@@ -77,7 +78,7 @@ def test_every_operation_that_documents_if_match_demands_it(call, world, probes)
     for rule in conditional:
         case, (method, route) = RULES[rule], rule.split(" ", 1)
         who = WHO[next(i for i, status in enumerate(case.own.split()) if status.startswith(("2", "409")))]
-        answer = call(who, method, filled(route, case.names(world.own)), case.body(world.own, world))
+        answer = call(who, method, filled(route, case.names(world.own)) + case.query, case.body(world.own, world))
         assert answer.status_code == 428, rule
 
 

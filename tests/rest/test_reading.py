@@ -19,6 +19,12 @@ LISTS = [
     "blueprints",
     "forks",
     "change-requests",
+    "context/sources",
+    "context/documents",
+    "context/imports",
+    "context/memories",
+    "context/gaps",
+    "context/coverage",
 ]
 
 
@@ -47,7 +53,8 @@ def test_a_list_shows_what_one_sees_and_no_more(call, who, seen):
     ["servers/ledger-api", "agents/builder-bot", "tenants/ledger", "groups/ledger-tools", "people/lead", "me",
      "servers/ledger-api/credential", "servers/ledger-api/callers", "servers/ledger-api/tools", "servers/ledger-api/probes",
      "servers/ledger-api/changes", "tenants/ledger/members", BLUEPRINT, f"{BLUEPRINT}/versions/1.0.0", f"{BLUEPRINT}/versions/1.1.0/diff",
-     f"{BLUEPRINT}/families", "forks/ledger/ledger-fork", "forks/ledger/ledger-fork/difference"],
+     f"{BLUEPRINT}/families", "forks/ledger/ledger-fork", "forks/ledger/ledger-fork/difference",
+     "context/sources/ledger/ledger-runbooks", "context/coverage/ledger", "context/search?q=queue"],
 )  # fmt: skip
 def test_a_detail_can_be_read(call, path):
     answer = call("member", "GET", path)

@@ -5,7 +5,6 @@ thing at home (`ledger`) and abroad (`rival`), in the order of `WHO`. Somebody w
 they ask; 403 is for who sees it and may not do that.
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -15,38 +14,11 @@ from django.urls import URLPattern, get_resolver
 from kernel import clock
 from tests.apis.documents import ORDERS
 from tests.apps.blueprints import estate
+from tests.rest.cases import ABROAD_SEES, ALL_SEE, HOME_SEES, WHO, Case, says, slug_of, uid_of, version_of
 from tests.rest.conftest import Things, World
+from tests.rest.context_rules import CONTEXT
 
 pytestmark = pytest.mark.django_db
-
-WHO = ("admin", "steward", "lead", "member", "reviewer", "outsider", "stranger", "nobody")
-
-
-@dataclass(frozen=True)
-class Case:
-    """One way to use a route: its names, body and headers, given the team's things."""
-
-    own: str
-    other: str
-    names: Any = lambda things: {}
-    body: Any = lambda things, world: None
-    headers: Any = lambda things: {}
-
-
-def slug_of(kind: str) -> Any:
-    return lambda things: {"slug": getattr(things, kind).slug}
-
-
-def uid_of(kind: str) -> Any:
-    return lambda things: {"uid": str(getattr(things, kind).uid)}
-
-
-def version_of(kind: str) -> Any:
-    return lambda things: {"If_Match": f'"{getattr(things, kind).version}.x"'}
-
-
-def says(**body: Any) -> Any:
-    return lambda things, world: body
 
 
 def delegation_body(things: Things, world: World) -> dict[str, Any]:
@@ -165,12 +137,8 @@ def stream_of(things: Things) -> dict[str, str]:
 
 
 # fmt: off
-#                            admin stwrd lead  membr revwr outsd strgr nobody
-ALL_SEE     = "200 200 200 200 200 200 200 401"
-HOME_SEES   = "200 200 200 200 200 404 404 401"
-ABROAD_SEES = "200 404 404 404 404 200 404 401"
-
 RULES: dict[str, Case] = {
+    **CONTEXT,
     "GET openapi.json": Case("200 200 200 200 200 200 200 200", "200 200 200 200 200 200 200 200"),
     "GET me": Case(ALL_SEE, ALL_SEE),
     "GET me/keys": Case(ALL_SEE, ALL_SEE),
@@ -471,7 +439,11 @@ def test_each_role_gets_what_the_rule_says(world, call, undone, rule, audit_key,
     answers = {}
     for where, things, line in (("own", world.own, case.own), ("other", world.other, case.other)):
         wanted = dict(zip(WHO, map(int, line.split()), strict=True))
-        path, body, headers = filled(route, case.names(things)), case.body(things, world), case.headers(things)
+        path, body, headers = (
+            filled(route, case.names(things)) + case.query,
+            case.body(things, world),
+            case.headers(things),
+        )
         for who in WHO:
             with undone():
                 answer = call(who, method, path, body, **headers)
@@ -488,8 +460,8 @@ def test_what_is_another_teams_looks_like_what_is_not_there(world, call, undone,
     names, body, headers = case.names(world.other), case.body(world.other, world), case.headers(world.other)
     absent = {name: "01890000-0000-7000-8000-000000000000" if name == "uid" else "nowhere" for name in list(names)[:1]}
     with undone():
-        foreign = call(who, method, filled(route, names), body, **headers)
+        foreign = call(who, method, filled(route, names) + case.query, body, **headers)
     with undone():
-        missing = call(who, method, filled(route, {**names, **absent}), body, **headers)
+        missing = call(who, method, filled(route, {**names, **absent}) + case.query, body, **headers)
     assert (foreign.status_code, foreign.content) == (missing.status_code, missing.content)
     assert foreign.status_code == 404

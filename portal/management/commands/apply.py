@@ -15,7 +15,7 @@ NOT_DONE = 2
 class Command(BaseCommand):
     """Acts as the installation itself, through the services that people use. What no file names stays as it is."""
 
-    help = "Make tenants, people, roles, agents, servers and tool groups what the YAML files in DIR say."
+    help = "Make tenants, people, roles, agents, servers, tool groups and sources of documents what the YAML files in DIR say."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -103,11 +103,12 @@ def reject_memory(*, actor: Principal, memory: Memory, reason: str, expected_ver
 
 
 @transaction.atomic
-def erase_memory(*, actor: Principal, memory: Memory, reason: str) -> None:
+def erase_memory(*, actor: Principal, memory: Memory, reason: str, expected_version: int | None = None) -> None:
     """Removes the memory with its document, wherever it stands. The log keeps that it was there, not what it said."""
     authority.require_keeper(actor, memory.owner, "erase what agents learned")
     require_reason(reason)
     memory = lock(memory)
+    check_version(memory, expected_version)
     if memory.document is not None:
         keeping.forget([memory.document])
         keeping.count_words(memory.owner_id)

@@ -98,11 +98,12 @@ def change_source(
 
 
 @transaction.atomic
-def remove_source(*, actor: Principal, source: Source, reason: str) -> None:
+def remove_source(*, actor: Principal, source: Source, reason: str, expected_version: int | None = None) -> None:
     """Removes the source with documents, chunks, vectors, imports, what waits in them, and its share of word counts."""
     authority.require_keeper(actor, source.owner, "remove sources of documents")
     require_reason(reason)
     source = lock(source)
+    check_version(source, expected_version)
     documents = Document.objects.filter(source=source)
     counted = documents.count()
     with_copies = documents.filter(copies__isnull=False).exclude(copies__source=source).distinct()

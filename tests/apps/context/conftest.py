@@ -1,6 +1,7 @@
 from copy import deepcopy
 
 import pytest
+from django.db import transaction
 
 from tests.actors import make_cast
 
@@ -13,3 +14,19 @@ def made(module_rows):
 @pytest.fixture
 def cast(made, db):
     return deepcopy(made)
+
+
+@pytest.fixture
+def undone():
+    """Returns a context manager: what is done inside is undone at its end."""
+
+    class Undone:
+        def __enter__(self):
+            self.block = transaction.atomic()
+            self.block.__enter__()
+
+        def __exit__(self, *exc):
+            transaction.set_rollback(True)
+            self.block.__exit__(None, None, None)
+
+    return Undone

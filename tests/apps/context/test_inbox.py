@@ -156,15 +156,17 @@ def test_questions_are_bounded_expire_and_can_be_erased(cast, asking, monkeypatc
     assert gaps.forget_gaps(actor=cast.lead, owner=cast.team) == 1
 
 
-def test_coverage_counts_what_is_there_and_shows_it_to_who_sees_the_tenant(cast, asking):
+def test_coverage_counts_what_is_there_and_shows_it_to_who_sees_the_tenant(cast, asking, django_assert_num_queries):
     memories.accept_memory(actor=cast.lead, memory=propose(asking))
     propose(asking, "Another.")
     gaps.note_gap(asking=asking, question="where is it")
     gaps.note_gap(asking=asking, question="where is it")
-    found = inbox.coverage(cast.member, [cast.team, cast.domain])
+    with django_assert_num_queries(1):
+        found = inbox.coverage(cast.member, [cast.team, cast.domain])
     assert found[cast.domain.pk] == inbox.Coverage()
     row = found[cast.team.pk]
     assert (row.sources, row.documents, row.chunks, row.waiting, row.remembered) == (1, 1, 1, 1, 1)
     assert (row.gaps, row.asked_in_vain, row.stale_documents) == (1, 2, 0)
+    assert (row.read_at, row.changed_at) == (Source.objects.get().read_at, Document.objects.get().changed_at)
     assert inbox.coverage(cast.outsider, [cast.team]) == {}
     assert Source.objects.get().slug == "remembered"

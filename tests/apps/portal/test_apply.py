@@ -145,7 +145,7 @@ def test_tools_are_approved_by_pin_and_the_server_activated(cast, capsys, place)
         ("- a\n", "a.yaml:1:1: A file begins with `apply: 1`."),
         (
             "apply: 1\nthings: []\n",
-            "a.yaml:2:1: “things” is none of tenants, people, agents, servers, groups, or no list.",
+            "a.yaml:2:1: “things” is none of tenants, people, agents, servers, groups, sources, or no list.",
         ),
         ("apply: 1\ntenants:\n  - slug: a\n    tier: team\n", "a.yaml:3:5: “name” is missing."),
         (
