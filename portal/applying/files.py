@@ -121,6 +121,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         {
             "kind": _one_of(*KINDS),
             "location": _text(500),
+            "branch": _text(200),
             "sensitivity": _one_of(*SENSITIVITIES),
             "documents": _documents,
             "from": _text(500),

@@ -9,12 +9,13 @@ from kernel import clock
 from kernel.errors import Invalid, NotFound
 from portal.applying.comparing import Changes, differing, named
 from portal.applying.files import Entry
-from registry.context import queries
+from portal.sources import repository_sources
+from registry.context import clearance, queries
 from registry.context.comparing import compare
 from registry.context.entries import Entry as Brought
 from registry.context.models import Source
 from registry.context.places import Gathered, gather
-from registry.context.services.imports import begin_import
+from registry.context.services.imports import begin_fetch, begin_import
 from registry.context.services.sources import add_source, change_source
 from tenants import queries as tenants
 from tenants.models import Tenant
@@ -31,6 +32,7 @@ class _Present:
 
     name: str
     location: str
+    branch: str
     sensitivity: str
 
 
@@ -46,18 +48,22 @@ def make_source(entry: Entry) -> Changes:
         yield f"+ source {ref}"
     if said.get("kind", source.kind) != source.kind:
         raise Invalid("The kind stays.", errors={"kind": [f"It is {source.kind}."]})
-    wanted = {key: said[key] for key in ("name", "location", "sensitivity") if key in said}
-    present = _Present(source.name, source.location, Sensitivity(source.sensitivity).name.lower())
+    wanted = {key: said[key] for key in ("name", "location", "branch", "sensitivity") if key in said}
+    level = Sensitivity(source.sensitivity).name.lower()
+    present = _Present(source.name, source.location, source.branch, level)
     if found := list(differing(present, wanted)):
-        source = change_source(actor=SYSTEM, source=source, **_told(wanted))
+        source = change_source(actor=SYSTEM, source=source, sources=repository_sources(), **_told(wanted))
         yield from (f"~ source {ref}: {one}" for one in found)
+    if source.kind == Source.Kind.GIT and not source.commit and clearance.open_import(SYSTEM, source) is None:
+        begin_fetch(actor=SYSTEM, source=source, sources=repository_sources())
+        yield f"+ reading {ref}: {source.location}"
     if said.keys() & {INLINE, PLACE}:
         yield from (f"{sign} document {ref}/{path}" for sign, path in _brought(entry, source))
 
 
 def _added(owner: Tenant, said: Mapping[str, Any]) -> Source:
-    facts = {key: said[key] for key in ("name", "kind", "location", "sensitivity") if key in said}
-    return add_source(actor=SYSTEM, owner=owner, slug=said["slug"], **_told(facts))
+    facts = {key: said[key] for key in ("name", "kind", "location", "branch", "sensitivity") if key in said}
+    return add_source(actor=SYSTEM, owner=owner, slug=said["slug"], sources=repository_sources(), **_told(facts))
 
 
 def _told(facts: Mapping[str, Any]) -> dict[str, Any]:

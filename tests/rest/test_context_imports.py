@@ -2,14 +2,18 @@
 
 import io
 import zipfile
+from dataclasses import replace
 
 import pytest
+from django.conf import settings as django_settings
 
 from portal.rest import uploads
 from portal.rest.models import KeptAnswer
 from registry.context.models import Document, Import, ImportItem, Source
+from registry.context.tasks import fetch_import
 from registry.context.working import work_on
 from tenants.rules import Sensitivity
+from tests.apps.classification.repositories import make_repository
 from tests.rest.conftest import tag
 from tests.rest.forms import CONTENT_TYPE, form_of
 
@@ -283,13 +287,33 @@ def test_what_failed_is_tried_again_while_its_bytes_are_there(
     assert probes == [row.pk]
 
 
-def test_a_source_of_git_says_what_to_do_instead(call, world):
-    Source.objects.filter(pk=world.own.context.source.pk).update(kind="git")
-    answer = call("member", "POST", AT, {})
-    assert answer.status_code == 422
-    assert "does not fetch repositories" in answer.json()["errors"][0]["detail"]
-    assert call("reviewer", "POST", AT, {}).status_code == 403
-    assert call("member", "POST", AT, texts(a__md=GOOD)).status_code == 201
+def test_a_repository_is_added_and_fetched_without_sending_anything(
+    call, world, tmp_path, monkeypatch, fetches, django_capture_on_commit_callbacks
+):
+    place = make_repository(tmp_path / "handbook", {"README.md": "# Handbook\n"})
+    allowed = replace(django_settings.HANSE, repository_roots=(tmp_path,))
+    monkeypatch.setattr(django_settings, "HANSE", allowed)
+    new = {"owner": "ledger", "slug": "handbook", "name": "Handbook", "kind": "git"}
+    refused = call("member", "POST", "context/sources", {**new, "location": "https://10.0.0.1/x.git"})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/location")
+    added = call("member", "POST", "context/sources", {**new, "location": place.as_uri(), "branch": "main"})
+    assert (added.status_code, added.json()["branch"]) == (201, "main")
+    at = "context/sources/ledger/handbook/imports"
+    assert call("reviewer", "POST", at, {}).status_code == 403
+    with django_capture_on_commit_callbacks(execute=True):
+        begun = call("member", "POST", at, {})
+    assert (begun.status_code, begun.json()["is_staged"]) == (201, False)
+    assert fetches == [Import.objects.get(uid=begun.json()["uid"]).pk]
+    assert call("member", "POST", at, {}).status_code == 409
+    assert call("member", "POST", at, texts(a__md=GOOD)).status_code == 409
+
+
+@pytest.fixture
+def fetches(monkeypatch):
+    """Returns the imports for which a worker was asked to fetch."""
+    found = []
+    monkeypatch.setattr(fetch_import, "delay", found.append)
+    return found
 
 
 def test_without_clearance_the_names_of_documents_are_not_shown(call, world):

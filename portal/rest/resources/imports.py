@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
-from django.db import transaction
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -17,11 +16,12 @@ from portal.rest.operations import Resource, operation
 from portal.rest.parsers import StrictJSONParser
 from portal.rest.resources.sources import SourceRef
 from portal.rest.uploads import DOCUMENTS, Uploaded, UploadedField, UploadParser
+from portal.sources import repository_sources
 from registry.context import clearance, queries
 from registry.context.entries import Entry, limit_of, shown_path, too_large
 from registry.context.models import Import, ImportItem, Source
 from registry.context.services import imports as services
-from registry.context.tasks import run_import
+from registry.context.tasks import wake
 from tenants import authority
 
 MAX_LISTED: Final = 1_000
@@ -47,6 +47,8 @@ class ImportOut(Output):
     source = SourceRef()  # type: ignore[assignment]  # a part of the answer, not where it comes from
     state = serializers.ChoiceField(choices=Import.State.choices)
     commit = serializers.CharField()
+    is_staged = serializers.BooleanField(help_text="Whether its documents are known: a repository is fetched first.")
+    fault = serializers.CharField(help_text="Why a repository could not be had.")
     progress = serializers.SerializerMethodField()
     began_by = PersonRef(allow_null=True)
     began_at = serializers.DateTimeField()
@@ -188,12 +190,11 @@ class SourceImportResource(Resource):
         )
 
     def _fetch(self, source: Source) -> Import:
-        """A source that is fetched is read without documents being sent."""
-        authority.require_contributor(self.principal, source.owner, "import documents")
-        said = "Bring at least one document."
+        """A repository is fetched, so nothing is sent for it."""
         if source.kind == Source.Kind.GIT:
-            said = "This installation does not fetch repositories for context yet: bring the documents themselves."
-        raise Invalid("There is nothing to read.", errors={DOCUMENTS: [said]})
+            return _awake(services.begin_fetch(actor=self.principal, source=source, sources=repository_sources()))
+        authority.require_contributor(self.principal, source.owner, "import documents")
+        raise Invalid("There is nothing to read.", errors={DOCUMENTS: ["Bring at least one document."]})
 
 
 def _shown(view: Resource, rows: Any) -> Page:
@@ -202,7 +203,7 @@ def _shown(view: Resource, rows: Any) -> Page:
 
 
 def _awake(row: Import) -> Import:
-    transaction.on_commit(lambda: run_import.delay(row.pk))
+    wake(row)
     return row
 
 

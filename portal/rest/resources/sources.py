@@ -10,6 +10,7 @@ from portal.rest.context_filters import Because, SourceFilters
 from portal.rest.fields import Choice, Input, Level, Output, PersonRef, TenantRef, Text
 from portal.rest.listing import Listing, Page, page_of
 from portal.rest.operations import Resource, operation
+from portal.sources import repository_sources
 from registry.context import clearance, queries
 from registry.context.models import Source
 from registry.context.services.sources import add_source, change_source, remove_source
@@ -32,7 +33,8 @@ class SourceOut(Output):
     slug = serializers.CharField()
     name = serializers.CharField()
     kind = serializers.ChoiceField(choices=Source.Kind.choices)
-    location = serializers.CharField(help_text="Where it is read from, for people.")
+    location = serializers.CharField(help_text="Of a repository its address, which is fetched; else for people.")
+    branch = serializers.CharField(help_text="Of a repository; empty: the one that it shows itself.")
     sensitivity = Level(Sensitivity)
     commit = serializers.CharField(help_text="The commit that was read last, of a repository.")
     documents = serializers.SerializerMethodField()
@@ -70,7 +72,8 @@ class NewSource(Input):
     slug = Text(max_length=48)
     name = Text(max_length=120)
     kind = Choice(choices=Source.Kind.choices, required=False)
-    location = Text(max_length=500, required=False, allow_blank=True)
+    location = Text(max_length=500, required=False, allow_blank=True, help_text="A repository needs its address.")
+    branch = Text(max_length=200, required=False, allow_blank=True)
     sensitivity = Level(Sensitivity, required=False)
 
 
@@ -79,6 +82,7 @@ class SourceChange(Input):
 
     name = Text(max_length=120, required=False)
     location = Text(max_length=500, required=False, allow_blank=True)
+    branch = Text(max_length=200, required=False, allow_blank=True)
     sensitivity = Level(Sensitivity, required=False)
 
 
@@ -108,7 +112,7 @@ class SourceResource(Resource):
     def create(self, data: dict[str, Any]) -> Source:
         """What it will hold is found by who sees its owner, up to its sensitivity."""
         owner = self.named("owner", tenants.tenant_by_slug, data.pop("owner"))
-        return add_source(actor=self.principal, owner=owner, **data)
+        return add_source(actor=self.principal, owner=owner, sources=repository_sources(), **data)
 
     @operation(summary="Read a source", gives=SourceDetail)
     def retrieve(self, owner: str, slug: str) -> Source:
@@ -119,7 +123,8 @@ class SourceResource(Resource):
     def partial_update(self, data: dict[str, Any], owner: str, slug: str) -> Source:
         """A new sensitivity holds for every document at once. Who keeps the owner may lower it."""
         source = queries.source_by_ref(self.principal, owner, slug)
-        return change_source(actor=self.principal, source=source, expected_version=self.expected(source), **data)
+        expected, sources = self.expected(source), repository_sources()
+        return change_source(actor=self.principal, source=source, expected_version=expected, sources=sources, **data)
 
     @operation(summary="Remove a source", asks=Because, status=204, conditional=True)
     def destroy(self, asked: dict[str, Any], owner: str, slug: str) -> None:

@@ -29,6 +29,8 @@ def begin_import(
     """
     authority.require_contributor(actor, source.owner, "import documents")
     source = lock(source)
+    if source.kind == Source.Kind.GIT:
+        raise Conflict("It is read from its repository: bring documents into another source.", slug=source.slug)
     row = _created(actor, source, commit=commit)
     stage(row, source, entries, is_whole=is_whole)
     _record(actor, row, verbs.IMPORT_BEGUN, commit=commit, items=row.items.count(), unchanged=row.unchanged)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from registry.context import staging
 from registry.context.comparing import compare
 from registry.context.models import Document, ImportItem
-from registry.context.services import imports
 from registry.context.services.imports import begin_import, cancel_import
 from registry.context.working import work_on
 from tenants.principals import SYSTEM
@@ -24,8 +24,8 @@ HELD = st.dictionaries(PATHS, TEXTS, min_size=1)
 @given(sizes=st.lists(st.integers(0, 40), max_size=60))
 def test_no_statement_holds_more_than_a_few_items_or_bytes(sizes):
     items = [ImportItem(path=f"{n}.md", content=b"x" * size) for n, size in enumerate(sizes)]
-    with mock.patch.multiple(imports, _AT_ONCE=7, _BYTES_AT_ONCE=50):
-        batches = list(imports._batches(items))
+    with mock.patch.multiple(staging, _AT_ONCE=7, _BYTES_AT_ONCE=50):
+        batches = list(staging._batches(items))
     assert [item for batch in batches for item in batch] == items
     assert all(0 < len(batch) <= 7 for batch in batches)
     assert all(len(batch) == 1 or sum(len(item.content) for item in batch) <= 50 for batch in batches)
