@@ -49,7 +49,7 @@ class ForkForm(forms.Form):
     """A fork of one version for a team."""
 
     team = forms.ChoiceField(help_text="Whose fork it is: a team in which you work and which is in reach.")
-    name = forms.SlugField(label="Short name", max_length=48, help_text="In addresses: a-z, 0-9 and hyphens.")
+    name = forms.CharField(label="Short name", max_length=48, help_text="In addresses: a-z, 0-9 and hyphens.")
     title = forms.CharField(max_length=200, required=False, help_text="Empty: that of the blueprint.")
 
     def __init__(self, principal: Principal, blueprint: Blueprint, *args: object, **kwargs: object) -> None:
