@@ -6,9 +6,9 @@ import pytest
 from django.urls import reverse
 
 from blueprints.models import Blueprint, ChangeRequest, Fork, Version
-from blueprints.services.publishing import deprecate_blueprint
+from blueprints.services.publishing import deprecate_blueprint, propose_version
 from portal.parts.graph import rows_of_graph
-from tests.apps.blueprints.estate import as_text, document_of, publish
+from tests.apps.blueprints.estate import as_text, document_of, next_of, node, publish
 
 TICKET = ("platform", "implement-ticket-brownfield")
 FORK = ("ledger", "our-ticket")
@@ -188,3 +188,38 @@ def test_a_fork_that_upstream_has_passed_by_can_be_rebased_though_it_is_not_behi
 def test_one_is_no_plural(count, said):
     (row,) = rows_of_graph({"nodes": [{"id": "plan", "kind": "agent", "max_visits": count}]})
     assert row.caps == said
+
+
+def test_only_teams_in_reach_are_offered_for_a_fork(browse, cast):
+    url = reverse("blueprint_fork", args=TICKET)
+    assert list(browse("admin").get(url).context["form"].teams) == ["ledger", "rival"]
+    own = publish(cast.domain, document_of(cast.domain, "dependency-upgrade")).blueprint
+    theirs = publish(cast.team, document_of(cast.team, "dependency-upgrade")).blueprint
+    for blueprint in (own, theirs):
+        page = browse("admin").get(reverse("blueprint_fork", args=[blueprint.namespace, blueprint.name]))
+        assert list(page.context["form"].teams) == ["ledger"]
+    assert "You work in no team that can fork it" in browse("steward").get(url).content.decode()
+
+
+def test_a_successor_that_nobody_knows_is_refused_at_its_field(browse, cast):
+    url = reverse("blueprint_deprecate", args=TICKET)
+    for successor in ("nowhere", "platform/nothing", "team.rival/x"):
+        refused = browse("admin").post(url, {"reason": "Replaced.", "successor": successor})
+        assert refused.status_code == 422
+        assert list(refused.context["form"].errors) == ["successor"]
+    assert Blueprint.objects.get(name=TICKET[1]).status == "active"
+
+
+def test_who_reviews_a_version_sees_what_its_header_changes(browse, cast):
+    blueprint = Blueprint.objects.get(name=TICKET[1])
+
+    def change(document):
+        document["document"]["summary"] = "Keeps evidence for two years."
+        node(document, "plan")["minutes"] += 1
+
+    text = as_text(next_of(blueprint, "9.0.0", change))
+    version = propose_version(actor=cast.admin, owner=cast.platform, text=text, note="Evidence.")
+    page = browse("admin").get(reverse("version", args=[*TICKET, version.semver])).content.decode()
+    header = page.partition("<b>Header</b>")[2].partition("</details>")[0]
+    assert "<code>summary</code>" in header
+    assert "evidence" in header
