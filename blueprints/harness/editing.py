@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
+from blueprints.format.findings import pointer
 from blueprints.format.writing import as_yaml
 
 Document = Mapping[str, Any]
@@ -160,6 +161,16 @@ def changes(before: Document, after: Document) -> Iterator[Changed]:
         for name in dict.fromkeys([*old, *new]):
             if old.get(name) != new.get(name):
                 yield Changed(section, name, old.get(name), new.get(name))
+
+
+def standing(before: Document, after: Document) -> Iterator[str]:
+    """Yields the pointers of checks and tightened entries in `after` that stood just so in `before`."""
+    for section in ("checks", "tighten"):
+        key = SECTIONS[section]
+        kept = {one[key]: one for one in before.get(section, ())}
+        for place, one in enumerate(after.get(section, ())):
+            if one == kept.get(one[key]):
+                yield pointer((section, place))
 
 
 def unsigned(before: Document, after: Document, person: str | None) -> Iterator[int]:

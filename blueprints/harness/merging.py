@@ -175,10 +175,13 @@ def _weaker(check: Check, name: str, value: Any, path: Path) -> Iterator[Finding
         return
     if not (demanded.agrees(wanted) and demanded.allows(wanted)):
         shown = demanded.as_dict()["value"]
-        said = f"{value!r} is weaker than {shown!r}, which {', '.join(check.set_by.get(name, check.owners))} demands."
         if demanded.direction == "fixed":
-            said = f"{', '.join(check.owners)} has fixed {name!r} to {shown!r}."
-        yield fault("WEAKER", path, said, f"The direction is {demanded.direction!r}: keep it or go further that way.")
+            said = f"{', '.join(check.owners)} has fixed {name!r} of {check.id!r} to {shown!r}."
+            yield fault("WEAKER", path, said, "Leave it out: nobody moves what is fixed.")
+            return
+        demands = f"{shown!r}, which {', '.join(check.set_by.get(name, check.owners))} demands of {check.id!r}"
+        remedy = f"The direction is {demanded.direction!r}: keep it or go further that way."
+        yield fault("WEAKER", path, f"{value!r} is weaker than {demands}.", remedy)
 
 
 def _foreign_waivers(layer: Layer, today: date) -> Iterator[Finding]:

@@ -6,9 +6,11 @@ from typing import Any
 
 from django.db.models import Count, Model, Prefetch, Q, QuerySet
 
+from blueprints.forks.baseline import weakenings
 from blueprints.forks.diff import Difference, compare
 from blueprints.forks.families import Family, families, only_parameters
 from blueprints.forks.policy import kept_by_policy
+from blueprints.linting import Linted
 from blueprints.models import Blueprint, ChangeRequest, Fork, Layer, Version
 from blueprints.queries.library import CONTENTS, reviewed_by
 from tenants.models import Tenant
@@ -29,6 +31,14 @@ class Effect:
         """The fork's numbers against that version."""
         found = self.difference
         return {"behind": found.behind, "drift": found.drift, "conflicts": len(found.conflicts)}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A text that a fork could become: what is wrong with it, its base considered, and the numbers it would have."""
+
+    linted: Linted
+    numbers: dict[str, int] | None
 
 
 def _seen(principal: Principal) -> QuerySet[Fork]:
@@ -104,6 +114,17 @@ def regulated_checks(team: Tenant) -> frozenset[str]:
     """Returns the ids of the checks that regulatory domains in a team's reach own."""
     layers = Layer.objects.filter(owner__in=reach_of(team), owner__concern=Concern.REGULATORY)
     return frozenset(check["id"] for layer in layers for check in layer.document.get("checks", ()))
+
+
+def judged(fork: Fork, linted: Linted) -> Judged:
+    """Returns what saving a text as this fork would come to; without numbers where it would be refused."""
+    if not linted.ok:
+        return Judged(linted, None)
+    weaker = list(weakenings(fork.base.document, linted.document))
+    if weaker:
+        return Judged(Linted(linted.document, weaker + linted.findings), None)
+    head = fork.blueprint.head or fork.base
+    return Judged(linted, Effect(fork, compare(fork.base.document, head.document, linted.document)).numbers)
 
 
 def policies_of(fork: Fork) -> set[str]:

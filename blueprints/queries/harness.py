@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Model, Prefetch, Q, QuerySet
 
-from blueprints.format.findings import Finding, fault, located
+from blueprints.format.findings import Finding, fault, located, pointer, steps
 from blueprints.format.reading import Source, Unreadable, read_yaml
 from blueprints.harness import editing, merging
 from blueprints.harness.inheritance import Federation
@@ -153,14 +153,19 @@ def above(principal: Principal, tenant: Tenant) -> list[Check]:
 
 
 def faults_of(principal: Principal, owner: Tenant, before: Document, document: Any) -> list[Finding]:
-    """Returns why a layer cannot be written now: its form, its owner, what would be weaker than above, its waivers."""
+    """Returns why a layer cannot be written now: its form, its owner, what would be weaker than above, its waivers.
+
+    What stood so before and no longer fits is left out already, and is no reason to refuse what has nothing to do with it.
+    """
     found = check_layer(document)
     if found:
         return found
     if document["owner"] != empty_layer(owner.tier, owner.slug)["owner"]:
         said = f"This is the layer of the {owner.tier} {owner.slug!r}."
         return [fault("OWNER", ("owner",), said, f"Write tier: {owner.tier} and tenant: {owner.slug}.")]
-    weaker = list(merging.misfits(document, above(principal, owner), today=today()))
+    stood = set(editing.standing(before, document))
+    misfits = merging.misfits(document, above(principal, owner), today=today())
+    weaker = [finding for finding in misfits if pointer(steps(finding.path)[:2]) not in stood]
     return weaker + _waiver_faults(principal, before, document)
 
 

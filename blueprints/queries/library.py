@@ -12,8 +12,8 @@ from blueprints.models import Blueprint, Fork, Version
 from kernel.errors import NotFound
 from tenants.models import Tenant
 from tenants.principals import Principal
-from tenants.queries import one_of, reach_of, tenants
-from tenants.rules import Role
+from tenants.queries import one_of, reach_of, teams_in, tenants
+from tenants.rules import Role, Tier
 
 CONTENTS: Final = ("document", "text", "lock")
 """What of a version no list reads."""
@@ -36,7 +36,7 @@ def with_fork_counts(principal: Principal, rows: QuerySet[Blueprint]) -> QuerySe
 
 def blueprint_by_ref(principal: Principal, namespace: str, name: str) -> Blueprint:
     """Returns one visible blueprint by namespace and name, with its head's content."""
-    rows = Blueprint.objects.visible_to(principal).select_related("owner", "head", "successor", "successor__owner")
+    rows = Blueprint.objects.visible_to(principal).select_related("owner", "head")
     return one_of(rows, "blueprint", owner_condition(namespace, "owner__"), name=name)
 
 
@@ -70,6 +70,12 @@ def successor_of(principal: Principal, blueprint: Blueprint) -> Blueprint | None
 def library_of(principal: Principal, team: Tenant) -> QuerySet[Blueprint]:
     """Returns what a team can fork from its first day: the active blueprints of platform, domains and itself."""
     return blueprints(principal).filter(owner__in=reach_of(team), status=Blueprint.Status.ACTIVE)
+
+
+def teams_in_reach(principal: Principal, blueprint: Blueprint) -> list[Tenant]:
+    """Returns the visible teams that can fork a blueprint: its owner, those of the domain, or all below the platform."""
+    owner = blueprint.owner
+    return [owner] if owner.tier == Tier.TEAM else list(teams_in(principal, owner))
 
 
 def versions(principal: Principal) -> QuerySet[Version]:

@@ -70,6 +70,7 @@ def fork_blueprint(
 @transaction.atomic
 def import_copy(*, actor: Principal, version: Version, team: Tenant, name: str, text: str, reason: str) -> Fork:
     """Returns a fork made of a full copy: its operations are derived. One that kept little of its base is detached."""
+    _require_team(actor, team)
     document = read_sound(text)
     base = version.document
     operations = _with_reasons(derive(base, document), [], reason)
@@ -97,9 +98,9 @@ def change_fork(
 @transaction.atomic
 def edit_fork(*, actor: Principal, fork: Fork, text: str, reason: str, expected_version: int | None = None) -> Fork:
     """Returns the fork whose content is this text. `reason` is that of each operation which is new by it."""
+    authority.require_contributor(actor, fork.owner, "change forks")
     require_reason(reason)
     document = read_sound(text)
-    authority.require_contributor(actor, fork.owner, "change forks")
     fork = _locked(fork, expected_version)
     operations = _with_reasons(derive(fork.base.document, document), fork.operations, reason)
     return change_fork(actor=actor, fork=fork, operations=operations)

@@ -117,7 +117,8 @@ def _forget_measurement(repository: Repository) -> None:
 
 def _close_requests(actor: Principal, repository: Repository) -> None:
     """Closes what was asked of the repository as it was: an approval would be for something that nobody looked at."""
-    for request in PatternRequest.objects.filter(repository=repository, status=PatternRequest.Status.OPEN):
+    rows = PatternRequest.objects.select_for_update(of=("self",))  # who declines one at this moment is not overruled
+    for request in rows.filter(repository=repository, status=PatternRequest.Status.OPEN):
         request.status, request.decision_reason = PatternRequest.Status.DECLINED, "The repository is another one now."
         request.decided_by, request.decided_at = actor.person, clock.now()
         request.version += 1

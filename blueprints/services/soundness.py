@@ -41,6 +41,7 @@ def refuse_errors(findings: Iterable[Finding], said: str) -> None:
 
 
 def sentence_of(finding: Finding) -> str:
-    """Returns a finding as one sentence for a person."""
-    place = f"Line {finding.line}: " if finding.line else f"{finding.path}: " if finding.path else ""
-    return f"{place}{finding.message} {finding.remedy} [{finding.code}]"
+    """Returns a finding as one sentence for a person; a line can hold several things, so the path stands behind it."""
+    line = f"Line {finding.line}: " if finding.line else ""
+    where = f"{finding.code} {finding.path}" if finding.path else finding.code
+    return f"{line}{finding.message} {finding.remedy} [{where}]"

@@ -13,7 +13,7 @@ from blueprints.models import PATTERNS, VARIANTS, Blueprint
 from blueprints.queries import forks as fork_queries
 from blueprints.queries import library
 from blueprints.services import forking, publishing
-from kernel.errors import NotFound
+from kernel.errors import Invalid, NotFound
 from portal.pages import lists, trails
 from portal.pages.lists import Facet, Listing, Sort
 from portal.pages.screens import principal_of, screen, show, submit
@@ -46,17 +46,17 @@ SHOWN: Final = 100
 
 
 class ForkForm(forms.Form):
-    """A fork of one version for a team."""
+    """A fork of one version for a team in which one works and which is in reach of the blueprint."""
 
     team = forms.ChoiceField(help_text="Whose fork it is: a team in which you work and which is in reach.")
-    name = forms.SlugField(label="Short name", max_length=48, help_text="In addresses: a-z, 0-9 and hyphens.")
+    name = forms.CharField(label="Short name", max_length=48, help_text="In addresses: a-z, 0-9 and hyphens.")
     title = forms.CharField(max_length=200, required=False, help_text="Empty: that of the blueprint.")
 
     def __init__(self, principal: Principal, blueprint: Blueprint, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.teams = {
             team.slug: team
-            for team in tenants.tenants(principal).filter(tier="team")
+            for team in library.teams_in_reach(principal, blueprint)
             if authority.contributes(principal, team)
         }
         self.fields["team"].choices = [(slug, team.name) for slug, team in self.teams.items()]  # type: ignore[attr-defined]
@@ -155,7 +155,7 @@ def deprecate(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     form = DeprecationForm(request.POST)
 
     def act(data: dict[str, str]) -> Blueprint:
-        successor = library.blueprint_named(principal, data["successor"].strip()) if data["successor"] else None
+        successor = _successor(principal, data["successor"].strip())
         return publishing.deprecate_blueprint(
             actor=principal, blueprint=found, reason=data["reason"], successor=successor
         )
@@ -164,6 +164,13 @@ def deprecate(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
         return _render(request, principal, found, "flow", form)
     messages.success(request, f"{found.title} takes no new forks.")
     return redirect(url_of(found))
+
+
+def _successor(principal: Principal, ref: str) -> Blueprint | None:
+    try:
+        return library.blueprint_named(principal, ref) if ref else None
+    except NotFound as error:
+        raise Invalid("That cannot follow.", errors={"successor": [error.message]}) from None
 
 
 @screen("POST")

@@ -1,6 +1,7 @@
 """One check of a harness: added, changed, waived and removed by its owner, tightened by who stands below."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from blueprints.format.findings import Finding, steps
 from blueprints.format.reading import Unreadable, read_yaml
 from blueprints.harness.editing import text_of
 from blueprints.harness.layers import EVIDENCE, Check
@@ -19,11 +21,12 @@ from blueprints.models import Layer
 from blueprints.queries import harness
 from blueprints.queries.harness import Harness
 from blueprints.services import harness as services
+from blueprints.services.soundness import sentence_of
 from kernel.errors import Invalid, NotFound
 from portal.pages import trails
 from portal.pages.harness import kept
 from portal.pages.screens import principal_of, screen, show, submit
-from portal.parts.harness import direction_hint
+from portal.parts.harness import EVIDENCE_NAMES, direction_hint
 from tenants import queries as tenants
 from tenants.models import Tenant
 from tenants.principals import Principal
@@ -32,8 +35,8 @@ SENSORS = [
     ("computational", "Computed: a command decides"),
     ("inferential", "Judged: a model reads and says"),
 ]
-KINDS = [(kind, {"sarif": "SARIF", "junit": "JUnit"}.get(kind, kind.capitalize())) for kind in EVIDENCE]
-PLAIN = {"rows": 3, "spellcheck": "false"}
+KINDS = [(kind, EVIDENCE_NAMES[kind]) for kind in EVIDENCE]
+PLAIN = {"rows": 6, "spellcheck": "false"}
 """Text of machines: one width for every letter."""
 
 
@@ -157,7 +160,8 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
     del form.fields["version"]  # whatever was added meanwhile, this is added to it
 
     def act(data: dict[str, Any]) -> Layer:
-        return services.add_check(actor=principal, owner=node, check=check_of(data))
+        with _at_fields(form):
+            return services.add_check(actor=principal, owner=node, check=check_of(data))
 
     if request.method == "POST" and submit(form, act) is not None:
         messages.success(request, _inherited(principal, node, form.cleaned_data["id"]))
@@ -176,7 +180,8 @@ def change(request: HttpRequest, slug: str, check: str) -> HttpResponse:
 
     def act(data: dict[str, Any]) -> Layer:
         made = check_of({**data, "id": check})
-        return services.change_check(actor=principal, owner=node, check=made, expected_version=data["version"])
+        with _at_fields(form):
+            return services.change_check(actor=principal, owner=node, check=made, expected_version=data["version"])
 
     if request.method == "POST" and submit(form, act) is not None:
         messages.success(request, f"{check} is changed.")
@@ -192,7 +197,8 @@ def waive(request: HttpRequest, slug: str, check: str) -> HttpResponse:
     form = WaiverForm(request.POST)
 
     def act(data: dict[str, Any]) -> Layer:
-        return services.waive_check(actor=principal, owner=node, check=check, **data)
+        with _at_fields(form):
+            return services.waive_check(actor=principal, owner=node, check=check, **data)
 
     if submit(form, act) is None:
         return _show_own(request, principal, node, own, written, CheckForm(initial=_initial(written, own)), form)
@@ -210,9 +216,10 @@ def tighten(request: HttpRequest, slug: str, owner: str, check: str) -> HttpResp
 
     def act(data: dict[str, Any]) -> Layer:
         version = data["version"]
-        return services.tighten_check(
-            actor=principal, owner=node, check=reference, expected_version=version, **form.wanted()
-        )
+        with _at_fields(form):
+            return services.tighten_check(
+                actor=principal, owner=node, check=reference, expected_version=version, **form.wanted()
+            )
 
     if request.method == "POST" and submit(form, act) is not None:
         messages.success(request, f"{reference} is stricter now in {node.name}.")
@@ -235,6 +242,27 @@ def take_back(request: HttpRequest, slug: str, act: str) -> HttpResponse:
     service(actor=principal, owner=node, check=name)
     messages.success(request, done)
     return redirect("harness", slug)
+
+
+@contextmanager
+def _at_fields(form: forms.Form) -> Iterator[None]:
+    """Lets what is wrong with the entry that a form describes stand at its fields."""
+    try:
+        yield
+    except Invalid as error:
+        found: Any = error.facts.get("findings", ())
+        placed: dict[str, list[str]] = {}
+        for finding in (Finding(**one) for one in found):
+            placed.setdefault(_field_of(form, finding), []).append(sentence_of(finding))
+        error.errors = placed or error.errors
+        raise
+
+
+def _field_of(form: forms.Form, finding: Finding) -> str:
+    section, names = finding.path.split("/")[1:2], steps(finding.path)[2:]
+    if section == ["tighten"] and names[:1] == ("parameters",):
+        names = tuple(f"value-{name}" for name in names[1:2])
+    return names[0] if names and names[0] in form.fields else ""
 
 
 def check_of(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -202,7 +202,9 @@ def act_on(request: HttpRequest, team: str, name: str, act: str) -> HttpResponse
     if act == "drop":
         place = request.POST.get("target", "")
         left = [operation for operation in found.operations if target(operation)[1] != place]
-        forking.change_fork(actor=principal, fork=found, operations=left)
+        if len(left) == len(found.operations):
+            raise NotFound(f"The fork changes nothing at {place[:200]}.")
+        forking.change_fork(actor=principal, fork=found, operations=left, expected_version=found.version)
         messages.success(request, f"{place} is what upstream has again.")
     elif act == "configure":
         forking.configure_fork(actor=principal, fork=found)

@@ -68,7 +68,7 @@ class RepositoryForm(PlaceForm):
     """A new repository of a team in which one works."""
 
     team = forms.ChoiceField()
-    slug = forms.SlugField(
+    slug = forms.CharField(
         label="Short name",
         max_length=48,
         help_text="In addresses and in the log: a-z, 0-9 and hyphens. It never changes.",

@@ -29,7 +29,7 @@ from tenants.principals import Principal
 
 MAX_TEXT: Final = 256 * 1024
 DECISIONS: Final = {"publish": "is published", "reject": "is rejected", "withdraw": "is withdrawn"}
-EDITOR: Final = {"class": "code", "rows": 28, "spellcheck": "false", "autocomplete": "off"}
+EDITOR: Final = {"wrap": "off", "rows": 28, "spellcheck": "false", "autocomplete": "off"}
 
 
 class ProposalForm(forms.Form):
@@ -97,11 +97,20 @@ def propose(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
 
 @screen("POST")
 def check(request: HttpRequest) -> HttpResponse:
-    """Says what is wrong with a text, and whose forks it would leave behind. Changes nothing."""
+    """Says what is wrong with a text, and whose forks it would leave behind. Changes nothing.
+
+    The text of a fork (`?fork=team/name`) is held against its base and the head instead.
+    """
     principal = principal_of(request)
-    linted = lint_text(_plain(request.POST.get("text", "")[: MAX_TEXT + 1]))
-    context = {"linted": linted, "effects": _effects(principal, linted), "errors": _errors(linted)}
-    return render(request, "pages/blueprints/checked.html", context)
+    text = _plain(request.POST.get("text", "")[: MAX_TEXT + 1])
+    context: dict[str, Any] = {"linted": lint_text(text), "is_empty": not text.strip()}
+    if of := request.GET.get("fork", ""):
+        team, _, name = of.partition("/")
+        found = fork_queries.judged(fork_queries.fork_by_ref(principal, team, name), context["linted"])
+        context |= {"linted": found.linted, "numbers": found.numbers}
+    else:
+        context["effects"] = _effects(principal, context["linted"])
+    return render(request, "pages/blueprints/checked.html", {**context, "errors": _errors(context["linted"])})
 
 
 @screen("GET")

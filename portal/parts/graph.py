@@ -191,14 +191,14 @@ def rows_of_graph(document: Mapping[str, Any]) -> list[NodeRow]:
 
 def _caps(node: Mapping[str, Any]) -> str:
     words = {
-        "minutes": "{} min",
-        "max_turns": "{} turns",
-        "max_visits": "{} visits",
-        "max": "{} rounds",
-        "expires_hours": "{} h to decide",
-        "width": "{} at once",
+        "minutes": ("min", "min"),
+        "max_turns": ("turn", "turns"),
+        "max_visits": ("visit", "visits"),
+        "max": ("round", "rounds"),
+        "expires_hours": ("h to decide", "h to decide"),
+        "width": ("at once", "at once"),
     }
-    return ", ".join(said.format(node[name]) for name, said in words.items() if name in node)
+    return ", ".join(f"{node[name]} {said[node[name] != 1]}" for name, said in words.items() if name in node)
 
 
 def _onward(graph: Graph, name: str) -> str:

@@ -23,6 +23,7 @@ STRICTER: Final = {
     "shrink": "fewer",
     "fixed": "fixed",
 }
+EVIDENCE_NAMES: Final = {"sarif": "SARIF", "junit": "JUnit", "coverage": "Coverage", "statement": "Statement"}
 TITLES: Final = {"platform": "Platform", "domain": "Domains", "team": "Team"}
 
 
@@ -124,7 +125,7 @@ def _row(found: Harness, check: Check) -> Row:
         Value(name, parameter, _named(found, check.set_by.get(name, ())), name in check.tightened)
         for name, parameter in sorted(check.parameters.items())
     ]
-    evidence = [(kind, _named(found, names)) for kind, names in sorted(check.evidence_by.items())]
+    evidence = [(EVIDENCE_NAMES[kind], _named(found, names)) for kind, names in sorted(check.evidence_by.items())]
     is_own = found.tenant.slug in check.owners
     return Row(check, _named(found, check.owners), _named(found, check.blocked_by), values, evidence, is_own)
 
@@ -151,7 +152,7 @@ def _words(written: Mapping[str, Any]) -> Iterator[str]:
     if written.get("blocking"):
         yield "blocks"
     for kind in written.get("evidence", ()):
-        yield f"keeps {kind}"
+        yield f"keeps {EVIDENCE_NAMES[kind]}"
 
 
 def own_waivers(found: Harness) -> list[Given]:

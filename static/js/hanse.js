@@ -110,9 +110,9 @@
     if (copier) copy(copier);
     if (at("[data-palette]")) openPalette();
     const opener = at("[data-dialog]");
-    if (opener) openDialog(one(opener.dataset.dialog));
+    if (opener && !opener.command) openDialog(one(opener.dataset.dialog)); // a browser that knows commands does it itself
     const closer = at("[data-close]");
-    if (closer) closer.closest("dialog, .notice")?.[closer.closest("dialog") ? "close" : "remove"]();
+    if (closer && !closer.command) closer.closest("dialog, .notice")?.[closer.closest("dialog") ? "close" : "remove"]();
     if (event.target instanceof HTMLDialogElement) event.target.close(); // the backdrop belongs to the dialog
     all("details.facet[open]").forEach((facet) => { if (!facet.contains(event.target)) facet.open = false; });
   });

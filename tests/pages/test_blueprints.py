@@ -6,8 +6,9 @@ import pytest
 from django.urls import reverse
 
 from blueprints.models import Blueprint, ChangeRequest, Fork, Version
-from blueprints.services.publishing import deprecate_blueprint
-from tests.apps.blueprints.estate import as_text, document_of, publish
+from blueprints.services.publishing import deprecate_blueprint, propose_version
+from portal.parts.graph import rows_of_graph
+from tests.apps.blueprints.estate import as_text, document_of, next_of, node, publish
 
 TICKET = ("platform", "implement-ticket-brownfield")
 FORK = ("ledger", "our-ticket")
@@ -136,3 +137,89 @@ def test_lists_hold_only_what_one_sees(browse):
     assert "rival" not in browse("lead").get("/forks/?format=json").content.decode()
     assert Version.objects.filter(owner__slug="rival").exists()
     assert "rival" not in browse("lead").get("/blueprints/?format=csv").content.decode()
+
+
+def test_the_editor_of_a_fork_holds_the_text_against_its_base_as_one_types(browse, fork):
+    client, url = browse("lead"), f"{reverse('blueprint_check')}?fork={'/'.join(FORK)}"
+    page = client.get(reverse("fork_edit", args=FORK))
+    assert page.content.decode().count(f'"{url}"') == 3, "by the button, without a script, and as one types"
+    text = page.context["form"]["text"].value()
+    sound = client.post(url, {"text": text}).content.decode()
+    for words in ("Sound", "1 behind", "2 drift", "1 conflict"):
+        assert words in sound
+    weaker = client.post(url, {"text": text.replace("op: gte, value: 2}", "op: gte, value: 1}")}).content.decode()
+    assert "Sound" not in weaker
+    assert "PRECONDITION_WEAKENED" in weaker
+    assert "1 behind" not in weaker, "what would be refused has no numbers"
+    assert browse("outsider").post(url, {"text": text}).status_code == 404
+    assert client.post(f"{reverse('blueprint_check')}?fork=ledger", {"text": text}).status_code == 404
+
+
+def test_an_empty_editor_says_where_to_start_and_names_no_fault(browse):
+    for text in ("", " \r\n "):
+        said = browse("lead").post(reverse("blueprint_check"), {"text": text}).content.decode()
+        assert "Nothing is written yet" in said
+        assert "error" not in said
+
+
+def test_nothing_is_dropped_that_is_not_there(browse, fork):
+    url = reverse("fork_act", args=[*FORK, "drop"])
+    for place in ("/nodes/nowhere/prompt", "", "x" * 3_000):
+        assert browse("lead").post(url, {"target": place}).status_code == 404
+    before = fork.operations
+    fork.refresh_from_db()
+    assert fork.operations == before
+
+
+@pytest.mark.parametrize("name", ["Walked Ticket", "our_ticket", "-x", "x" * 49])
+def test_a_name_that_cannot_be_used_says_which_can(browse, name):
+    answer = browse("lead").post(reverse("blueprint_fork", args=TICKET), {"team": "ledger", "name": name})
+    assert answer.status_code == 422
+    assert "underscore" not in " ".join(answer.context["form"].errors["name"])
+
+
+def test_a_fork_that_upstream_has_passed_by_can_be_rebased_though_it_is_not_behind(browse, fork):
+    Fork.objects.filter(pk=fork.pk).update(behind=0, conflicts=0)
+    page = browse("lead").get(reverse("fork", args=FORK)).content.decode()
+    assert f'href="{reverse("fork_rebase", args=FORK)}"' in page
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 visit"), (2, "2 visits")])
+def test_one_is_no_plural(count, said):
+    (row,) = rows_of_graph({"nodes": [{"id": "plan", "kind": "agent", "max_visits": count}]})
+    assert row.caps == said
+
+
+def test_only_teams_in_reach_are_offered_for_a_fork(browse, cast):
+    url = reverse("blueprint_fork", args=TICKET)
+    assert list(browse("admin").get(url).context["form"].teams) == ["ledger", "rival"]
+    own = publish(cast.domain, document_of(cast.domain, "dependency-upgrade")).blueprint
+    theirs = publish(cast.team, document_of(cast.team, "dependency-upgrade")).blueprint
+    for blueprint in (own, theirs):
+        page = browse("admin").get(reverse("blueprint_fork", args=[blueprint.namespace, blueprint.name]))
+        assert list(page.context["form"].teams) == ["ledger"]
+    assert "You work in no team that can fork it" in browse("steward").get(url).content.decode()
+
+
+def test_a_successor_that_nobody_knows_is_refused_at_its_field(browse, cast):
+    url = reverse("blueprint_deprecate", args=TICKET)
+    for successor in ("nowhere", "platform/nothing", "team.rival/x"):
+        refused = browse("admin").post(url, {"reason": "Replaced.", "successor": successor})
+        assert refused.status_code == 422
+        assert list(refused.context["form"].errors) == ["successor"]
+    assert Blueprint.objects.get(name=TICKET[1]).status == "active"
+
+
+def test_who_reviews_a_version_sees_what_its_header_changes(browse, cast):
+    blueprint = Blueprint.objects.get(name=TICKET[1])
+
+    def change(document):
+        document["document"]["summary"] = "Keeps evidence for two years."
+        node(document, "plan")["minutes"] += 1
+
+    text = as_text(next_of(blueprint, "9.0.0", change))
+    version = propose_version(actor=cast.admin, owner=cast.platform, text=text, note="Evidence.")
+    page = browse("admin").get(reverse("version", args=[*TICKET, version.semver])).content.decode()
+    header = page.partition("<b>Header</b>")[2].partition("</details>")[0]
+    assert "<code>summary</code>" in header
+    assert "evidence" in header

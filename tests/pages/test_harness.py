@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.db import transaction
@@ -96,23 +97,24 @@ def test_a_steward_reads_that_more_may_be_in_force_in_a_team(browse):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "field", "said"),
     [
-        ({"id": "tests"}, "belongs to"),
-        ({"id": "card_data"}, "appears twice"),
-        ({"id": "Bad Name"}, "is not a name of a-z"),
-        ({"command": ""}, "has a command and nothing else"),
-        ({"prompt": "Look."}, "has a command and nothing else"),
-        ({"parameters": "max: {direction: sideways, value: 1}"}, "sideways"),
-        ({"parameters": "max: ["}, "This is not YAML"),
-        ({"parameters": "[1]"}, "a mapping"),
-        ({"sensor": "guess"}, "not one of the available choices"),
+        ({"id": "tests"}, "id", "belongs to"),
+        ({"id": "card_data"}, "id", "appears twice"),
+        ({"id": "Bad Name"}, "id", "is not a name of a-z"),
+        ({"command": ""}, "__all__", "has a command and nothing else"),
+        ({"prompt": "Look."}, "__all__", "has a command and nothing else"),
+        ({"parameters": "max: {direction: sideways, value: 1}"}, "parameters", "sideways"),
+        ({"parameters": "max: ["}, "parameters", "This is not YAML"),
+        ({"parameters": "[1]"}, "parameters", "a mapping"),
+        ({"sensor": "guess"}, "sensor", "not one of the available choices"),
     ],
 )
-def test_a_check_that_cannot_be_is_refused_beside_the_form(browse, wrong, said):
+def test_a_check_that_cannot_be_is_refused_at_its_field(browse, wrong, field, said):
     refused = browse("steward").post("/teams/payments/harness/add/", {**PCI, **wrong})
     assert refused.status_code == 422
-    assert said in text_of(refused).replace("&#x27;", "'")
+    assert said in unescape(text_of(refused))
+    assert list(refused.context["form"].errors) == [field]
     assert len(Layer.objects.get(owner__slug="payments").document["checks"]) == 3
 
 
@@ -149,7 +151,8 @@ def test_a_team_tightens_what_stands_above_and_takes_it_back(browse):
     assert lead.post(url, form | {"value-severity": "high"}).status_code == 422
     refused = lead.post(url, form | {"value-paths": "src"})
     assert refused.status_code == 422
-    assert "/tighten/1/parameters/paths" in text_of(refused)
+    (said,) = refused.context["form"].errors["value-paths"]
+    assert said.endswith("[WEAKER /tighten/1/parameters/paths]")
     assert lead.post(url, form | {"evidence": ["junit"]}).status_code == 302
     row = row_of(text_of(lead.get("/teams/ledger/harness/")), "static_analysis")
     assert re.search(r"severity</code>.*?<td>low</td>.*?/teams/ledger/", row, re.DOTALL)
@@ -175,7 +178,8 @@ def test_the_layer_is_written_as_yaml_with_its_faults_at_their_lines(browse):
     weaker = "harness: 1\nowner: {tier: team, tenant: ledger}\ntighten:\n- {check: platform/tests, parameters: {min_coverage: 5}}\n"
     refused = lead.post(url, {"text": weaker, "version": version})
     assert refused.status_code == 422
-    assert "Line 4: 5 is weaker than 80, which payments demands." in text_of(refused)
+    assert "Line 4: 5 is weaker than 80, which payments demands of 'tests'." in unescape(text_of(refused))
+    assert "[WEAKER /tighten/0/parameters/min_coverage]" in text_of(refused)
     assert "min_coverage: 5" in text_of(refused), "what was typed is still there"
     fine = weaker.replace("min_coverage: 5", "min_coverage: 95")
     assert lead.post(url, {"text": fine, "version": version}).status_code == 302
@@ -238,7 +242,7 @@ def test_what_no_longer_fits_is_shown_where_it_is_put_right(browse, cast):
     page = text_of(lead.get("/teams/ledger/harness/"))
     assert "What no longer fits" in page
     assert "<b>ledger</b> <code>/tighten/0/parameters/min_coverage</code>" in page
-    assert "85 is weaker than 90, which payments demands." in page
+    assert "85 is weaker than 90, which payments demands of 'tests'." in unescape(page)
     assert "It is left out." in page
     assert "<td>90</td>" in row_of(page, "tests")
     assert "What no longer fits" in text_of(browse("steward").get("/teams/payments/harness/"))

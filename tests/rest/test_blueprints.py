@@ -149,6 +149,14 @@ def test_a_deprecated_blueprint_names_its_successor_and_takes_no_fork(call, worl
     assert (restored.json()["status"], restored.json()["successor"]) == ("active", None)
 
 
+def test_a_successor_is_named_to_who_may_see_it_alone(call, world):
+    publish(world.cast.platform, document_of(world.cast.platform, "code-review"))
+    path, body = "blueprints/platform/code-review", {"reason": "Replaced.", "successor": REF}
+    assert call("admin", "POST", f"{path}/deprecate", body, If_Match="*").status_code == 200
+    assert call("member", "GET", path).json()["successor"]["ref"] == REF
+    assert call("outsider", "GET", path).json()["successor"] is None
+
+
 @pytest.mark.parametrize(
     "successor", ["nowhere", "platform/nothing", "team.rival/implement-ticket-brownfield", f"{REF}@1.0.0", REF]
 )

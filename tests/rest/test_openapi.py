@@ -19,6 +19,11 @@ def test_the_committed_description_is_the_present_one():
     assert committed == openapi_document(), "run: ./manage.py spectacular --file docs/reference/openapi.yaml"
 
 
+def test_no_two_things_are_described_under_one_name(capsys):
+    openapi_document()
+    assert "identical names" not in capsys.readouterr().err
+
+
 def operations():
     for path, methods in openapi_document()["paths"].items():
         for method, told in methods.items():

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from blueprints.linting import Linted, lint_text
@@ -30,8 +31,14 @@ class CountedBlueprintOut(BlueprintOut):
 class BlueprintDetail(BlueprintOut):
     """A blueprint with what follows it, if you see that."""
 
-    successor = BlueprintRef(allow_null=True)
+    successor = serializers.SerializerMethodField()
     version = serializers.IntegerField()
+
+    @extend_schema_field(BlueprintRef(allow_null=True))
+    def get_successor(self, row: Blueprint) -> Any:
+        """Returns what follows it."""
+        found = library.successor_of(self.context["principal"], row)
+        return BlueprintRef(found).data if found else None
 
 
 class Deprecation(Input):
@@ -41,7 +48,7 @@ class Deprecation(Input):
     successor = Text(max_length=110, required=False, allow_blank=True, default="", help_text="`namespace/name`.")
 
 
-class Document(Input):
+class BlueprintText(Input):
     """A whole blueprint."""
 
     text = document_text(help_text="YAML, at most 256 KiB.")
@@ -65,7 +72,7 @@ class VersionEffectOut(Output):
     conflicts = serializers.ListField(child=serializers.CharField(), help_text="Pointers of what would clash.")
 
 
-class PreviewOut(Output):
+class VersionPreviewOut(Output):
     """What publishing a text would mean for the active forks that you see."""
 
     effects = VersionEffectOut(many=True)
@@ -175,7 +182,7 @@ class LintResource(Resource):
 
     resource = "blueprints"
 
-    @operation(summary="Lint a blueprint", takes=Document, gives=LintOut)
+    @operation(summary="Lint a blueprint", takes=BlueprintText, gives=LintOut)
     def lint(self, data: dict[str, Any]) -> Linted:
         """Everything that is wrong with a text, with line and remedy. That there is something wrong is no error."""
         return lint_text(data["text"])
@@ -187,7 +194,7 @@ class PreviewResource(Resource):
     resource = "blueprints"
     throttle_classes = [PrincipalThrottle, HeavyThrottle]
 
-    @operation(summary="Preview a next version", takes=Document, gives=PreviewOut)
+    @operation(summary="Preview a next version", takes=BlueprintText, gives=VersionPreviewOut)
     def preview(self, data: dict[str, Any], namespace: str, name: str) -> dict[str, Any]:
         """What each active fork that you see would be, were this text the head. Nothing is kept of it."""
         found = library.blueprint_by_ref(self.principal, namespace, name)

@@ -16,7 +16,7 @@ from portal.rest.listing import Listing
 from portal.rest.operations import Resource, operation
 
 
-class Proposal(Input):
+class VersionProposal(Input):
     """A text for a next version. Its header names the owner and the blueprint of the address."""
 
     text = document_text(help_text="YAML, at most 256 KiB. `document.version` is above the head's.")
@@ -59,7 +59,7 @@ class VersionResource(Resource):
 
     @operation(
         summary="Propose a version",
-        takes=Proposal,
+        takes=VersionProposal,
         gives=VersionOut,
         status=201,
         place=lambda row: f"blueprints/{row.blueprint.ref}/versions/{row.semver}",

@@ -11,15 +11,18 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from blueprints.forks.diff import compare
-from blueprints.models import Blueprint, ChangeRequest, Fork, Version
+from blueprints.models import Blueprint, ChangeRequest, Fork, PatternRequest, Version
 from blueprints.queries.library import version_of
-from blueprints.services import forking, publishing, requests
+from blueprints.services import forking, patterns, publishing, repositories, requests
 from kernel.errors import Conflict, DomainError, PreconditionFailed
+from portal.sources import repository_sources
 from tenants.principals import SYSTEM, principal_of
 from tenants.rules import Role
 from tenants.services import give_role
 from tests.actors import make_cast, make_person
 from tests.apps.blueprints.estate import as_text, document_of, make_fork, next_of, node, prompt, publish, set_turns
+from tests.apps.blueprints.workshop import offered, register
+from tests.apps.classification.repositories import PYTHON, make_repository
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -279,3 +282,21 @@ def test_many_at_once_end_without_a_deadlock_and_with_true_numbers(world):
     assert world.untrue() == {}
     head = version_of(SYSTEM, world.blueprint, "1.2.0")
     assert set(Fork.objects.filter(status="active").values_list("measured", flat=True)) == {head.pk}
+
+
+def test_a_request_declined_while_its_repository_moves_keeps_the_decision(tmp_path):
+    cast, places = make_cast(), [make_repository(tmp_path / name, PYTHON) for name in ("calc", "elsewhere")]
+    with offered(tmp_path):
+        repository = register(cast.member, cast.team, places[0])
+        asked = PatternRequest.objects.create(
+            owner=cast.team, repository=repository, reason="It is ready.", asked_by=cast.member.person
+        )
+        declined, moved = overlap(
+            lambda: patterns.decline_pattern(actor=cast.lead, request=asked, reason="Not before the audit."),
+            lambda: repositories.change_repository(
+                actor=cast.lead, repository=repository, sources=repository_sources(), url=places[1].as_uri()
+            ),
+        )
+    kept = PatternRequest.objects.get(pk=asked.pk)
+    assert moved.url == places[1].as_uri()
+    assert (kept.decision_reason, kept.version) == ("Not before the audit.", declined.version)

@@ -337,10 +337,29 @@ def test_what_changed_above_leaves_lower_entries_out_and_names_them(cast):
     _, teams, below = queries.overview_of(cast.steward, cast.domain)
     assert ([team.slug for team in teams], [one.tenant for one in below]) == (["ledger"], ["ledger"])
     with pytest.raises(Invalid) as refused:
-        services.tighten_check(**entry, check="platform/tests", parameters={"coverage": 80})
-    assert findings(refused) == [("WEAKER", "/tighten/0/parameters/max_findings")], "what lapsed is put right first"
-    services.loosen_check(**entry, check="payments/card_data")
+        services.tighten_check(**entry, check="payments/card_data", parameters={"max_findings": 1})
+    assert findings(refused) == [("WEAKER", "/tighten/1/parameters/max_findings")], "who touches it puts it right"
     services.tighten_check(**entry, check="platform/tests", parameters={"coverage": 80})
+    assert [one.finding.code for one in queries.harness_of(cast.member, cast.team).lapsed] == ["WEAKER"]
+    services.loosen_check(**entry, check="payments/card_data")
+    assert queries.harness_of(cast.member, cast.team).lapsed == []
+
+
+def test_several_entries_that_no_longer_fit_are_taken_back_one_by_one_and_hold_up_nothing_else(cast):
+    services.add_check(actor=cast.steward, owner=cast.domain, check=CARD_DATA)
+    entry = {"actor": cast.lead, "owner": cast.team}
+    services.tighten_check(**entry, check="payments/card_data", parameters={"max_findings": 2}, blocking=True)
+    services.tighten_check(**entry, check="platform/tests", parameters={"coverage": 70})
+    services.add_check(**entry, check={**TESTS, "id": "contracts", "parameters": {}})
+    services.remove_check(actor=cast.steward, owner=cast.domain, check="card_data")
+    tests = {**TESTS, "parameters": {"coverage": {"direction": "up", "value": 90}}}
+    services.change_check(actor=cast.admin, owner=cast.platform, check=tests)
+    lapsed = queries.harness_of(cast.member, cast.team).lapsed
+    assert [one.finding.path for one in lapsed] == ["/tighten/0/check", "/tighten/1/parameters/coverage"]
+    services.waive_check(**entry, check="contracts", reason="The broker moves house.", expires=queries.today())
+    services.lift_waiver(**entry, check="contracts")
+    for reference in ("payments/card_data", "platform/tests"):
+        services.loosen_check(**entry, check=reference)
     assert queries.harness_of(cast.member, cast.team).lapsed == []
 
 

@@ -2,15 +2,20 @@
 
 import io
 import zipfile
+from dataclasses import replace
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from dulwich import porcelain
 
 from audit.models import Event
+from portal.sources import repository_sources
+from registry.context.fetching import fetch
 from registry.context.models import Document, Import, ImportItem, Source
 from registry.context.working import waiting_imports, work_on
 from tests.actors import make_cast
+from tests.apps.classification.repositories import make_repository
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -213,3 +218,17 @@ def test_owner_and_kind_stay(cast, apply, refused):
 def test_what_is_being_read_is_not_begun_again(cast, apply, refused):
     apply(INLINE)
     assert "is being read already" in refused(INLINE.replace("Fridays", "Mondays"))[0]
+
+
+def test_a_repository_is_fetched_once_and_stays(cast, apply, refused, top, monkeypatch):
+    repository = make_repository(top / "notes", {"pay.md": "# Paying\n\nOn Fridays.\n"})
+    monkeypatch.setattr(settings, "HANSE", replace(settings.HANSE, repository_roots=(top,)))
+    text = f"{HEAD}    kind: git\n    location: {repository.as_uri()}\n"
+    assert apply(text, "--plan") == apply(text)
+    (number,) = waiting_imports(is_staged=False)
+    fetch(number, repository_sources())
+    read_all()
+    assert held() == {("runbooks", "pay.md")}
+    assert apply(text) == apply(text)
+    assert waiting_imports(is_staged=False) == []
+    assert any("10.0.0.1" in line for line in refused(f"{HEAD}    kind: git\n    location: https://10.0.0.1/x.git\n"))
