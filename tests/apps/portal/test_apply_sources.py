@@ -224,11 +224,11 @@ def test_a_repository_is_fetched_once_and_stays(cast, apply, refused, top, monke
     repository = make_repository(top / "notes", {"pay.md": "# Paying\n\nOn Fridays.\n"})
     monkeypatch.setattr(settings, "HANSE", replace(settings.HANSE, repository_roots=(top,)))
     text = f"{HEAD}    kind: git\n    location: {repository.as_uri()}\n"
-    assert apply(text, "--plan") == apply(text)
+    assert apply(text, "--plan")[:-1] == apply(text)[:-1] != []
     (number,) = waiting_imports(is_staged=False)
     fetch(number, repository_sources())
     read_all()
     assert held() == {("runbooks", "pay.md")}
-    assert apply(text) == apply(text)
+    assert apply(text)[-1].startswith("0 changed")
     assert waiting_imports(is_staged=False) == []
     assert any("10.0.0.1" in line for line in refused(f"{HEAD}    kind: git\n    location: https://10.0.0.1/x.git\n"))
