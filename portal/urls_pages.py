@@ -122,6 +122,7 @@ urlpatterns = [
     path(f"{SOURCE}/", sources.source, name="source"),
     path(f"{SOURCE}/edit/", sources.edit, name="source_edit"),
     path(f"{SOURCE}/remove/", sources.remove, name="source_remove"),
+    path(f"{SOURCE}/fetch/", sources.fetch, name="source_fetch"),
     path(f"{SOURCE}/bring/", bringing.bring, name="source_bring"),
     path(f"{SOURCE}/paste/", bringing.paste, name="source_paste"),
     path(f"{SOURCE}/imports/<uuid:uid>/", sources.progress, name="import"),

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, Final
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import TooManyFilesSent
@@ -30,8 +31,6 @@ from registry.context.services.imports import begin_import
 from registry.context.tasks import wake
 from tenants import authority
 
-MOST_FILES: Final = 100
-"""Django's own bound on the files of one request; a zip may hold more."""
 MAX_PASTED: Final = 200_000
 
 
@@ -96,7 +95,12 @@ def uploading(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         try:
             return checked(request, *args, **kwargs)
         except TooManyFilesSent:
-            return error_page(request, TooLarge(f"At most {MOST_FILES} files at once; a zip archive may hold more."))
+            return error_page(
+                request,
+                TooLarge(
+                    f"At most {settings.DATA_UPLOAD_MAX_NUMBER_FILES:,} files at once; a zip archive may hold more."
+                ),
+            )
         except MultiPartParserError:
             return error_page(request, Invalid("The upload did not arrive whole. Try it again."))
 

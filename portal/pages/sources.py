@@ -16,6 +16,7 @@ from portal.pages.lists import Facet, Listing, Sort
 from portal.pages.screens import is_partial, principal_of, screen, show, submit
 from portal.parts.navigation import Crumb
 from portal.parts.passages import TALKING
+from portal.sources import repository_sources
 from registry.context import queries
 from registry.context.inbox import STALE_AFTER
 from registry.context.languages import SPOKEN
@@ -66,8 +67,11 @@ class SourceForm(forms.Form):
 
     name = forms.CharField(max_length=120, help_text="As people call it.")
     location = forms.CharField(
-        max_length=500, required=False, help_text="Where its documents come from, for who wants to look there."
+        max_length=500,
+        required=False,
+        help_text="Of a git repository its public https address, which is fetched. Else where its documents come from.",
     )
+    branch = forms.CharField(max_length=200, required=False, help_text="Of a repository; empty: the one it shows.")
     sensitivity = forms.TypedChoiceField(
         choices=LEVELS,
         coerce=int,
@@ -85,7 +89,7 @@ class NewSourceForm(SourceForm):
         help_text="In addresses and in every hit: a-z, 0-9 and hyphens. It never changes.",
     )
     kind = forms.ChoiceField(choices=Source.Kind.choices)
-    field_order = ("name", "slug", "kind", "location", "sensitivity")
+    field_order = ("name", "slug", "kind", "location", "branch", "sensitivity")
 
 
 class SourceEditForm(SourceForm):
@@ -183,10 +187,14 @@ def create(request: HttpRequest, slug: str) -> HttpResponse:
     form = NewSourceForm(request.POST or None)
 
     def act(data: dict[str, Any]) -> Source:
-        return services.add_source(actor=principal, owner=owner, **data)
+        return services.add_source(actor=principal, owner=owner, sources=repository_sources(), **data)
 
     if request.method == "POST" and (added := submit(form, act)) is not None:
-        messages.success(request, f"{added.name} is there. Bring its first documents.")
+        if added.kind == Source.Kind.GIT:
+            wake(reading.begin_fetch(actor=principal, source=added, sources=repository_sources()))
+            messages.success(request, f"{added.name} is there and being fetched.")
+        else:
+            messages.success(request, f"{added.name} is there. Bring its first documents.")
         return redirect("source", slug, added.slug)
     context = {"section": "context", "owner": owner, "trail": trail_of(owner, ("Add a source", ""))}
     return show(request, "pages/context/source_new.html", context, form=form)
@@ -198,12 +206,14 @@ def edit(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     principal = principal_of(request)
     found = queries.source_by_ref(principal, slug, name)
     authority.require_contributor(principal, found.owner, "change sources of documents")
-    present = {field: getattr(found, field) for field in ("name", "location", "sensitivity", "version")}
+    present = {field: getattr(found, field) for field in ("name", "location", "branch", "sensitivity", "version")}
     form = SourceEditForm(request.POST or None, initial=present)
 
     def act(data: dict[str, Any]) -> Source:
         version = data.pop("version")
-        return services.change_source(actor=principal, source=found, expected_version=version, **data)
+        return services.change_source(
+            actor=principal, source=found, expected_version=version, sources=repository_sources(), **data
+        )
 
     if request.method == "POST" and (changed := submit(form, act)) is not None:
         messages.success(request, f"{changed.name} is changed.")
@@ -215,6 +225,16 @@ def edit(request: HttpRequest, slug: str, name: str) -> HttpResponse:
         "trail": trail_of_source(found, "Edit"),
     }
     return show(request, "pages/context/source_edit.html", context, form=form)
+
+
+@screen("POST")
+def fetch(request: HttpRequest, slug: str, name: str) -> HttpResponse:
+    """Has what changed in a repository read now."""
+    principal = principal_of(request)
+    found = queries.source_by_ref(principal, slug, name)
+    wake(reading.begin_fetch(actor=principal, source=found, sources=repository_sources()))
+    messages.success(request, f"{found.name} is being fetched.")
+    return redirect("source", slug, name)
 
 
 @screen("GET", "POST")

@@ -375,10 +375,11 @@ def test_what_is_not_files_of_a_source_is_explained(browse, files, said):
     assert said in text_of(answer)
 
 
-def test_too_many_files_and_a_broken_upload_are_refused(browse):
-    answer = bring(browse("lead"), *[file(f"{n}.md") for n in range(101)])
+def test_too_many_files_and_a_broken_upload_are_refused(browse, settings):
+    settings.DATA_UPLOAD_MAX_NUMBER_FILES = 3
+    answer = bring(browse("lead"), *[file(f"{n}.md") for n in range(4)])
     assert answer.status_code == 413
-    assert "At most 100 files at once" in text_of(answer)
+    assert "At most 3 files at once" in text_of(answer)
     broken = browse("lead").post(f"{RUNBOOKS}bring/", b"--x\r\n", content_type="multipart/form-data; boundary=\x01")
     assert broken.status_code == 422
     assert browse("stranger").post(f"{RUNBOOKS}bring/", {"documents": [file("a.md")]}).status_code == 404

@@ -180,6 +180,9 @@ RULES: dict[str, Rule] = {
     "source": get(HOME, ABROAD, "{team}", "runbooks"),
     "source_edit": get(WORKERS, ABROAD, "{team}", "runbooks"),
     "source_remove": get(KEEPERS, ABROAD, "{team}", "runbooks"),
+    # It is no repository, which only those are told who may have one read.
+    "source_fetch": post(
+        "409 403 409 409 403 404 404 302", "409 404 404 404 404 409 404 302", "{team}", "runbooks"),
     # Without a file, which only those are told who may bring one.
     "source_bring": post(
         "422 403 422 422 403 404 404 302", "422 404 404 404 404 422 404 302", "{team}", "runbooks"),
