@@ -235,6 +235,19 @@ def test_a_memory_is_accepted_in_other_words_and_becomes_a_document_that_says_wh
     assert call("member", "GET", f"context/documents/{shown['uid']}").status_code == 404
 
 
+def test_what_was_accepted_as_more_sensitive_is_not_read_in_the_inbox_either(call, world):
+    path = f"context/memories/{world.own.context.memory.uid}"
+    Person.objects.filter(handle__in=["member", "lead"]).update(clearance=Sensitivity.INTERNAL)
+    assert call("member", "GET", path).status_code == 200
+    accepted = call("reviewer", "POST", f"{path}/accept", {"sensitivity": "confidential"}, If_Match="*").json()
+    for _ in range(2):
+        for who in ("member", "lead"):
+            assert call(who, "GET", path).status_code == 404
+            assert items(call(who, "GET", "context/memories?state=accepted")) == []
+        assert len(items(call("reviewer", "GET", "context/memories?state=accepted"))) == 1
+        call("admin", "DELETE", f"context/documents/{accepted['document']}?reason=old")
+
+
 def test_a_secret_or_nothing_is_not_accepted(call, world):
     path = f"context/memories/{world.own.context.memory.uid}/accept"
     for text in ("", " ", "a\0b", "x" * 2_001, "password = hunter2hunter2 -----BEGIN PRIVATE KEY-----"):

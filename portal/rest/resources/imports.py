@@ -1,5 +1,6 @@
 """Imports: bringing documents of a source, watching how they are read, and stopping that."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Final
@@ -91,9 +92,9 @@ class Bringing(Input):
 
     def validate_documents(self, documents: Sequence[Any]) -> Sequence[Any]:
         """Returns the documents, when each of them is there once."""
-        paths = [row.path if isinstance(row, Uploaded) else row["path"] for row in documents]
-        if twice := sorted({shown_path(path) for path in paths if paths.count(path) > 1}):
-            raise serializers.ValidationError(f"“{twice[0]}” is there twice.")
+        paths = Counter(row.path if isinstance(row, Uploaded) else row["path"] for row in documents)
+        if twice := [path for path, times in paths.items() if times > 1]:
+            raise serializers.ValidationError(f"“{shown_path(twice[0])}” is there twice.")
         return documents
 
 
