@@ -12,7 +12,7 @@ from django.test import Client
 
 from audit.models import Event
 from portal import uploading
-from registry.context import tasks
+from registry.context import queries, tasks
 from registry.context.memories import Gap
 from registry.context.models import Document, Import, ImportItem, Source
 from registry.context.services.sources import change_source
@@ -165,6 +165,13 @@ def test_nobody_is_shown_what_is_above_their_clearance(browse, cast):
     assert "Restricted clearance" in text_of(refused)
     assert client.post(f"{page_of(document())}remove/", {"reason": "Old."}).status_code == 403
     assert "Closing the books" not in text_of(client.get("/search/?q=closing"))
+
+
+def test_without_an_embedding_the_answer_says_what_it_goes_by(browse, monkeypatch):
+    monkeypatch.setattr(queries, "embedder", lambda: None)
+    text = text_of(browse("lead").get("/context/", QUESTION))
+    assert "Found by words alone: this installation has no embedding" in text
+    assert "best first, by words, as agents of Ledger find them" in text
 
 
 @pytest.mark.parametrize("question", ["x" * 1_001, "a\0b"])
