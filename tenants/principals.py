@@ -10,7 +10,7 @@ from django.db import connection
 
 from tenants.access import Access
 from tenants.models import Person
-from tenants.rules import Role
+from tenants.rules import Role, Sensitivity
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,13 @@ class Principal:
     def uid(self) -> UUID | None:
         """The person's public id for audit records; None for the system."""
         return self.person.uid if self.person else None
+
+    @property
+    def clearance(self) -> int:
+        """The highest sensitivity that may be read: a person's own; everything for the system, and hardly any for nobody."""
+        if self.person is not None:
+            return self.person.clearance
+        return Sensitivity.RESTRICTED if self.access.visible is None else Sensitivity.PUBLIC
 
 
 SYSTEM: Final = Principal(person=None, access=Access(visible=None))

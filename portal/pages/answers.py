@@ -8,7 +8,7 @@ from django.http import QueryDict
 
 from kernel.secrets import Secret
 from portal.pages.wrapping import DocumentField
-from registry.context import queries
+from registry.context import clearance, queries
 from registry.context.models import OPEN, Import, ImportItem
 from registry.models import Tool
 from tenants.models import Onboarding
@@ -97,7 +97,7 @@ def documents_of(actor: Principal, row: Onboarding) -> dict[str, Any]:
 
 
 def _failed_of(actor: Principal, reading: Import) -> list[ImportItem]:
-    rows = queries.items_of(actor, reading).filter(state=ImportItem.State.FAILED)
+    rows = clearance.readable_items(actor, reading).filter(state=ImportItem.State.FAILED)
     return list(rows[:MAX_FAILED]) if reading.failed else []  # type: ignore[attr-defined]
 
 

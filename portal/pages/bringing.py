@@ -24,7 +24,7 @@ from portal.pages import lists
 from portal.pages.screens import error_page, principal_of, screen, submit
 from portal.pages.sources import LISTING, show_source
 from portal.uploading import MAX_TOTAL, BoundedUpload, RefusedFile
-from registry.context import queries
+from registry.context import clearance, queries
 from registry.context.entries import Entry, limit_of, pasted, too_large
 from registry.context.models import Import, Source
 from registry.context.services.imports import begin_import
@@ -138,9 +138,7 @@ def _begin(request: HttpRequest, slug: str, name: str, form: forms.Form, shown_a
 
 
 def _show_again(request: HttpRequest, source: Source, form: forms.Form, shown_as: str) -> HttpResponse:
-    rows = queries.documents(principal_of(request), source)
-    if source.sensitivity > queries.clearance_of(principal_of(request)):
-        rows = rows.none()
+    rows = clearance.readable_documents(principal_of(request), source)
     return show_source(request, source, lists.list_page(request, rows, LISTING), **{shown_as: form})
 
 

@@ -89,7 +89,7 @@ def _found(request: HttpRequest, principal: Principal, nodes: Sequence[Tenant]) 
             owners=owners,
             sources=_chosen(asked, sources),
             since=_since(asked),
-            ceiling=queries.clearance_of(principal),
+            ceiling=principal.clearance,
             limit=HITS,
         ),
     )

@@ -10,7 +10,7 @@ from django.urls import reverse
 from portal.pages.screens import principal_of, screen, show, submit
 from portal.pages.sources import ReasonForm, trail_of_source
 from portal.parts.navigation import Crumb
-from registry.context import inbox, queries
+from registry.context import clearance, inbox, queries
 from registry.context.models import Document
 from registry.context.services import sources as services
 from registry.context.services.memories import REMEMBERED
@@ -24,9 +24,8 @@ COPIES: Final = 20
 def document(request: HttpRequest, uid: str) -> HttpResponse:
     """Shows a document's passages in order; the address may name one of them."""
     principal = principal_of(request)
-    found = queries.document_by_uid(principal, uid)
-    queries.require_cleared(principal, found.sensitivity)
-    rows = queries.chunks_of(principal, found)
+    found = clearance.readable_document(principal, uid)
+    rows = clearance.readable_chunks(principal, found)
     first = queries.ordinal_of(rows, request.GET.get("passage", ""))
     first = _number(request.GET.get("from", "")) if first is None else first // PAGE * PAGE
     passages = list(rows.filter(ordinal__gte=first)[: PAGE + 1])
@@ -51,9 +50,8 @@ def document(request: HttpRequest, uid: str) -> HttpResponse:
 def remove(request: HttpRequest, uid: str) -> HttpResponse:
     """Removes a document with everything that was read of it."""
     principal = principal_of(request)
-    found = queries.document_by_uid(principal, uid)
+    found = clearance.readable_document(principal, uid)
     authority.require_contributor(principal, found.owner, "remove documents")
-    queries.require_cleared(principal, found.sensitivity)
     form = ReasonForm(request.POST or None)
 
     def act(data: dict[str, str]) -> bool:

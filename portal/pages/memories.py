@@ -16,7 +16,6 @@ from portal.pages.screens import principal_of, screen, show, submit
 from portal.pages.sources import LEVELS
 from registry.context import inbox as queries
 from registry.context.memories import MAX_STATEMENT, Memory
-from registry.context.queries import clearance_of, require_cleared
 from registry.context.services import memories as services
 from tenants import authority
 from tenants import queries as tenants
@@ -95,7 +94,7 @@ def _search(words: str) -> Q:
 def inbox(request: HttpRequest) -> HttpResponse:
     """Lists what agents learned, or exports it. What was learned above one's clearance is not among it."""
     principal = principal_of(request)
-    rows = queries.memories(principal).filter(sensitivity__lte=clearance_of(principal))
+    rows = queries.readable_memories(principal, queries.memories(principal))
     listing = _listing(principal)
     if (file := lists.export(request, rows, listing)) is not None:
         return file
@@ -112,14 +111,14 @@ def inbox(request: HttpRequest) -> HttpResponse:
 def memory(request: HttpRequest, uid: str) -> HttpResponse:
     """Shows one statement: who learned it, in which call, and what became of it."""
     principal = principal_of(request)
-    return _render(request, principal, _readable(principal, uid))
+    return _render(request, principal, queries.readable_memory(principal, uid))
 
 
 @screen("POST")
 def accept(request: HttpRequest, uid: str) -> HttpResponse:
     """Accepts a statement, as it is or edited: a document that the team's agents find."""
     principal = principal_of(request)
-    found = _readable(principal, uid)
+    found = queries.readable_memory(principal, uid)
     authority.require_reviewer(principal, found.owner, "decide on what agents learned")
     form = AcceptForm(request.POST, auto_id="accept_%s")
 
@@ -137,7 +136,7 @@ def accept(request: HttpRequest, uid: str) -> HttpResponse:
 def reject(request: HttpRequest, uid: str) -> HttpResponse:
     """Rejects a statement with a reason, which the agent reads when it proposes the same again."""
     principal = principal_of(request)
-    found = _readable(principal, uid)
+    found = queries.readable_memory(principal, uid)
     authority.require_reviewer(principal, found.owner, "decide on what agents learned")
     form = RejectForm(request.POST, auto_id="reject_%s")
 
@@ -156,7 +155,7 @@ def reject(request: HttpRequest, uid: str) -> HttpResponse:
 def erase(request: HttpRequest, uid: str) -> HttpResponse:
     """Erases a statement with the document that it became; for who keeps the team."""
     principal = principal_of(request)
-    found = _readable(principal, uid)
+    found = queries.readable_memory(principal, uid)
     authority.require_keeper(principal, found.owner, "erase what agents learned")
     form = RejectForm(request.POST, auto_id="erase_%s")
 
@@ -168,12 +167,6 @@ def erase(request: HttpRequest, uid: str) -> HttpResponse:
         return _render(request, principal, found, erase_form=form)
     messages.success(request, "Erased. The log keeps that it was there, not what it said.")
     return redirect("inbox")
-
-
-def _readable(principal: Principal, uid: str) -> Memory:
-    found = queries.memory_by_uid(principal, uid)
-    require_cleared(principal, found.sensitivity)
-    return found
 
 
 def _render(request: HttpRequest, principal: Principal, found: Memory, **more: forms.Form) -> HttpResponse:

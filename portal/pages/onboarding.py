@@ -302,11 +302,11 @@ def _next(actor: Principal, row: Onboarding, after: str = "") -> str:
 
     What is optional is on the way, and never what one comes back to.
     """
-    found = onboarding.progress(actor, row)
-    todo = [place for place in found if place.step and place.state.word in ("open", "waiting")]
+    todo = [place for place in onboarding.progress(actor, row) if place.state.word in ("open", "waiting")]
     keys = list(onboarding.PLACES)
-    behind = [place.key for place in todo if after and keys.index(place.key) > keys.index(after)]
-    required = [place.key for place in todo if place.step and not place.step.optional]
+    passed = keys[: keys.index(after) + 1] if after else keys
+    behind = [place.key for place in todo if place.key not in passed]
+    required = [place.key for place in todo if not (place.step and place.step.optional)]
     return (behind or required or ["call"])[0]
 
 

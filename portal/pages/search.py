@@ -14,7 +14,7 @@ from portal.pages.blueprints import url_of
 from portal.pages.screens import principal_of, screen
 from portal.parts.navigation import PLACES
 from registry import queries as registry
-from registry.context import queries as context
+from registry.context import clearance
 from tenants import queries as tenants
 
 EACH = 5
@@ -80,7 +80,7 @@ def _found(request: HttpRequest, words: str) -> list[Group]:
     found = _named(repositories.repositories(principal), words, "slug", "name")
     people = _named(tenants.people(principal), words, "handle", "name", "email")
     workflows = _named(library.blueprints(principal), words, "name", "title")
-    written = context.documents(principal).filter(sensitivity__lte=context.clearance_of(principal))
+    written = clearance.readable_documents(principal)
     documents = _named(written, words, "title", "path")
     forks = _named(fork_queries.forks(principal), words, "name", "title")
     return [

@@ -17,7 +17,7 @@ from portal.pages.screens import is_partial, principal_of, screen, show, submit
 from portal.parts.navigation import Crumb
 from portal.parts.passages import TALKING
 from portal.sources import repository_sources
-from registry.context import queries
+from registry.context import clearance, queries
 from registry.context.inbox import STALE_AFTER
 from registry.context.languages import SPOKEN
 from registry.context.models import OPEN, Import, Source
@@ -134,8 +134,7 @@ def source(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """Shows one source: its documents, its readings, and how more are brought."""
     principal = principal_of(request)
     found = queries.source_by_ref(principal, slug, name)
-    is_cleared = found.sensitivity <= queries.clearance_of(principal)
-    rows = queries.documents(principal, found) if is_cleared else queries.documents(principal, found).none()
+    rows = clearance.readable_documents(principal, found)
     if (file := lists.export(request, rows, LISTING)) is not None:
         return file
     return show_source(request, found, lists.list_page(request, rows, LISTING))
@@ -152,7 +151,7 @@ def show_source(request: HttpRequest, found: Source, page: lists.Page, **more: o
         "page": page,
         "readings": readings,
         **_progress(principal, readings),
-        "is_cleared": found.sensitivity <= queries.clearance_of(principal),
+        "is_cleared": found.sensitivity <= principal.clearance,
         "works": authority.contributes(principal, found.owner),
         "keeps": authority.keeps(principal, found.owner),
         "trail": trail_of_source(found),
@@ -174,7 +173,7 @@ def _progress(principal: Principal, readings: list[Import]) -> dict[str, Any]:
     first = readings[0] if readings else None
     is_open = first is not None and first.state in OPEN
     wanted = first is not None and (is_open or first.failed)  # type: ignore[attr-defined]
-    items = list(queries.items_of(principal, first)[: ITEMS + 1]) if first and wanted else []
+    items = list(clearance.readable_items(principal, first)[: ITEMS + 1]) if first and wanted else []
     return {"reading": first, "items": items[:ITEMS], "has_more": len(items) > ITEMS, "is_open": is_open}
 
 
@@ -268,7 +267,7 @@ def progress(request: HttpRequest, slug: str, name: str, uid: str) -> HttpRespon
     context = {
         "source": found,
         **_progress(principal, [row]),
-        "is_cleared": found.sensitivity <= queries.clearance_of(principal),
+        "is_cleared": found.sensitivity <= principal.clearance,
         "works": authority.contributes(principal, found.owner),
     }
     response = render(request, "pages/context/progress.html", context)

@@ -8,22 +8,15 @@ from collections.abc import Iterable
 
 from django.db.models import Count, QuerySet
 
-from registry.context import inbox, queries
-from registry.context.memories import Memory
+from registry.context import queries
 from registry.context.models import OPEN, Chunk, Document, Import, ImportItem, Source
 from tenants.principals import Principal
 from tenants.queries import one_of
-from tenants.rules import Sensitivity
-
-
-def ceiling_of(principal: Principal) -> int:
-    """Returns the highest sensitivity that the principal may read. The installation itself reads everything."""
-    return Sensitivity.RESTRICTED if principal.person is None else principal.person.clearance
 
 
 def readable_documents(principal: Principal, source: Source | None = None) -> QuerySet[Document]:
     """Returns visible documents (of one source) up to the principal's clearance, with source, owner and original."""
-    return queries.documents(principal, source).filter(sensitivity__lte=ceiling_of(principal))
+    return queries.documents(principal, source).filter(sensitivity__lte=principal.clearance)
 
 
 def readable_document(principal: Principal, uid: str) -> Document:
@@ -33,27 +26,12 @@ def readable_document(principal: Principal, uid: str) -> Document:
 
 def readable_chunks(principal: Principal, document: Document) -> QuerySet[Chunk]:
     """Returns the chunks of a document up to the clearance: the original of a copy may be more sensitive than it."""
-    return queries.chunks_of(principal, document).filter(sensitivity__lte=ceiling_of(principal)).defer("tsv")
+    return queries.chunks_of(principal, document).filter(sensitivity__lte=principal.clearance).defer("tsv")
 
 
 def readable_items(principal: Principal, row: Import) -> QuerySet[ImportItem]:
     """Returns the items of a visible import, none when its source is above the clearance: paths say something, too."""
-    return queries.items_of(principal, row).filter(of__source__sensitivity__lte=ceiling_of(principal))
-
-
-def readable_memories(principal: Principal, rows: QuerySet[Memory]) -> QuerySet[Memory]:
-    """Returns of these memories those whose document may be read; what waits is for everybody who sees the inbox.
-
-    Of an accepted one whose document is gone, what its call could see at most says how sensitive it is.
-    """
-    ceiling = ceiling_of(principal)
-    orphaned = {"state": Memory.State.ACCEPTED, "document": None, "sensitivity__gt": ceiling}
-    return rows.exclude(document__sensitivity__gt=ceiling).exclude(**orphaned)
-
-
-def readable_memory(principal: Principal, uid: str) -> Memory:
-    """Returns one memory that the principal may read."""
-    return one_of(readable_memories(principal, inbox.memories(principal)), "memory", uid=uid)
+    return queries.items_of(principal, row).filter(of__source__sensitivity__lte=principal.clearance)
 
 
 def document_counts(principal: Principal, sources: Iterable[Source]) -> dict[int, int]:

@@ -12,7 +12,6 @@ from django.db.models.functions import Cast
 from kernel import clock
 from registry.context.memories import Gap, Memory
 from registry.context.models import Chunk, Document, Source
-from registry.context.queries import clearance_of
 from tenants.access import Viewer
 from tenants.models import Tenant
 from tenants.principals import Principal
@@ -50,9 +49,18 @@ def memories(principal: Viewer, owner: Tenant | None = None, state: str | None =
     return (rows if state is None else rows.filter(state=state)).order_by("-id")
 
 
-def memory_by_uid(principal: Viewer, uid: str) -> Memory:
-    """Returns one visible memory."""
-    return one_of(memories(principal), "memory", uid=uid)
+def readable_memories(principal: Principal, rows: QuerySet[Memory]) -> QuerySet[Memory]:
+    """Returns of these memories those up to the principal's clearance.
+
+    One is as sensitive as the document that it became. Without such, what its call could see at most says it.
+    """
+    known = Q(document__sensitivity__lte=principal.clearance)
+    return rows.filter(known | Q(document=None, sensitivity__lte=principal.clearance))
+
+
+def readable_memory(principal: Principal, uid: str) -> Memory:
+    """Returns one memory that the principal may read."""
+    return one_of(readable_memories(principal, memories(principal)), "memory", uid=uid)
 
 
 def memories_to_review(principal: Principal) -> QuerySet[Memory]:
@@ -60,8 +68,7 @@ def memories_to_review(principal: Principal) -> QuerySet[Memory]:
 
     What was learned above the principal's clearance waits for somebody else.
     """
-    rows = memories(principal, state=Memory.State.WAITING).order_by("id")
-    rows = rows.filter(sensitivity__lte=clearance_of(principal))
+    rows = readable_memories(principal, memories(principal, state=Memory.State.WAITING)).order_by("id")
     if principal.access.is_platform_admin:
         return rows
     return rows.filter(owner__in=[tenant for tenant, roles in principal.access.roles.items() if roles & _REVIEWING])

@@ -12,14 +12,13 @@ from django.db import connection
 from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
-from kernel.errors import Forbidden, Invalid, Unavailable
+from kernel.errors import Invalid, Unavailable
 from registry.context.embedding.provider import QUESTIONS, as_text, embedder
 from registry.context.filling import has_vectors
 from registry.context.identifiers import beginnings_in
 from registry.context.languages import SPOKEN
 from registry.context.models import OPEN, Chunk, Document, Import, ImportItem, Source
 from tenants.access import Viewer
-from tenants.principals import Principal
 from tenants.queries import one_of
 from tenants.rules import Sensitivity
 
@@ -148,22 +147,6 @@ def with_counts(rows: QuerySet[Source]) -> QuerySet[Source]:
     return rows.annotate(
         documents_count=Count("documents"), withheld_count=Coalesce(Sum("documents__withheld_count"), 0)
     )
-
-
-def clearance_of(principal: Principal) -> int:
-    """Returns how sensitive what is shown to somebody may be: a person's clearance; everything for the system."""
-    if principal.person:
-        return principal.person.clearance
-    return Sensitivity.RESTRICTED if principal.access.is_platform_admin else Sensitivity.PUBLIC
-
-
-def require_cleared(principal: Principal, sensitivity: int) -> None:
-    """Raises unless somebody's clearance is enough for what is this sensitive."""
-    if sensitivity > clearance_of(principal):
-        level = Sensitivity(sensitivity).name.lower()
-        raise Forbidden(
-            f"This is {level}, and your clearance is not.", missing=f"{level}_clearance", given_by="a platform admin"
-        )
 
 
 def source_by_uid(principal: Viewer, uid: str) -> Source:

@@ -102,33 +102,37 @@ def _plan(actor: Principal, row: Onboarding, values: Values) -> Iterator[Line]:
 
 
 def _plan_repository(actor: Principal, mine: list[Source], values: Values) -> Iterator[Line]:
-    url, known = _text(values, "url"), _repository_of(mine, values)
-    for source in mine:
-        if source.kind == Source.Kind.GIT and source != known:
-            yield Line(mark="there", kind="repository", text=_told(actor, source))
+    known = _repository_of(mine, values)
+    others = [source for source in mine if source.kind == Source.Kind.GIT and source != known]
+    yield from (Line(mark="there", kind="repository", text=_told(actor, source)) for source in others)
     if known is not None:
-        reading = _newest(actor, known)
-        is_to_do = reading is None or reading.state in {Import.State.FAILED, Import.State.CANCELLED}
+        is_to_do = _is_to_do(_newest(actor, known))
         said = f"{known.location}: fetched once more" if is_to_do else _told(actor, known)
         yield Line(mark="make" if is_to_do else "there", kind="repository", text=said)
-    elif url and (fault := _fault_of(url)):
-        yield Line(mark="fault", kind="repository", field="url", text=fault)
-    elif url:
-        branch = f", branch {values['branch']}" if values.get("branch") else ""
-        yield Line(mark="make", kind="repository", text=f"{url}{branch}: added as “{_slug_of(url)}” and read")
+    elif _text(values, "url"):
+        yield _plan_addition(_text(values, "url"), _text(values, "branch"))
+
+
+def _plan_addition(url: str, branch: str) -> Line:
+    if fault := _fault_of(url):
+        return Line(mark="fault", kind="repository", field="url", text=fault)
+    where = f"{url}, branch {branch}" if branch else url
+    return Line(mark="make", kind="repository", text=f"{where}: added as “{_slug_of(url)}” and read")
+
+
+def _is_to_do(reading: Import | None) -> bool:
+    return reading is None or reading.state in {Import.State.FAILED, Import.State.CANCELLED}
 
 
 def _plan_page(actor: Principal, mine: list[Source], values: Values) -> Iterator[Line]:
     title, text = _text(values, "title"), _text(values, "text")
-    if not title and not text:
-        return
-    if not title or not text or not slug_from(title):
+    if slug_from(title) and text:
+        entry = pasted(title, text, clock.now())
+        same = Document.objects.visible_to(actor).filter(source__in=mine, source__slug=PAGES, path=entry.path)
+        is_there = same.filter(digest=digest_of(entry.content or b"")).exists()
+        yield Line(mark="there" if is_there else "make", kind="page", text=f"{title} ({entry.path})")
+    elif title or text:
         yield Line(mark="fault", kind="page", field="title" if text else "text", text="A page has a title and a text.")
-        return
-    entry = pasted(title, text, clock.now())
-    same = Document.objects.visible_to(actor).filter(source__in=[one for one in mine if one.slug == PAGES])
-    is_there = same.filter(path=entry.path, digest=digest_of(entry.content or b"")).exists()
-    yield Line(mark="there" if is_there else "make", kind="page", text=f"{title} ({entry.path})")
 
 
 def _act(actor: Principal, row: Onboarding, values: Values, means: Means) -> Outcome:

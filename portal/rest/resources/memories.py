@@ -9,7 +9,7 @@ from portal.rest.fields import AgentRef, Input, Level, Output, PersonRef, Reason
 from portal.rest.listing import Listing
 from portal.rest.operations import Resource, operation
 from portal.rest.resources.documents import Marks
-from registry.context import clearance, inbox
+from registry.context import inbox
 from registry.context.memories import MAX_STATEMENT, Memory
 from registry.context.services import gaps as gap_services
 from registry.context.services import memories as services
@@ -84,31 +84,31 @@ class MemoryResource(Resource):
         """The inboxes of the teams that you see. `waiting_for_me` are those that you may decide on."""
         is_mine = self.request.query_params.get("waiting_for_me") == "true"
         rows = inbox.memories_to_review(self.principal) if is_mine else inbox.memories(self.principal)
-        return clearance.readable_memories(self.principal, rows)
+        return inbox.readable_memories(self.principal, rows)
 
     @operation(summary="Read what an agent learned", gives=MemoryOut)
     def retrieve(self, uid: str) -> Memory:
         """One statement with who proposed it and what was decided."""
-        return clearance.readable_memory(self.principal, uid)
+        return inbox.readable_memory(self.principal, uid)
 
     @operation(summary="Accept what an agent learned", takes=MemoryAcceptance, gives=MemoryOut, conditional=True)
     def accept(self, data: dict[str, Any], uid: str) -> Memory:
         """It becomes a document of the team; each hit of it says who learned it and who accepted it."""
-        memory = clearance.readable_memory(self.principal, uid)
+        memory = inbox.readable_memory(self.principal, uid)
         expected = self.expected(memory)
         return services.accept_memory(actor=self.principal, memory=memory, expected_version=expected, **data)
 
     @operation(summary="Reject what an agent learned", takes=Reason, gives=MemoryOut, conditional=True)
     def reject(self, data: dict[str, Any], uid: str) -> Memory:
         """An agent that proposes the same again is told so."""
-        memory = clearance.readable_memory(self.principal, uid)
+        memory = inbox.readable_memory(self.principal, uid)
         expected = self.expected(memory)
         return services.reject_memory(actor=self.principal, memory=memory, expected_version=expected, **data)
 
     @operation(summary="Erase what an agent learned", asks=Because, status=204, conditional=True)
     def destroy(self, asked: dict[str, Any], uid: str) -> None:
         """With the document that it became. The log keeps that it was there, not what it said."""
-        memory = clearance.readable_memory(self.principal, uid)
+        memory = inbox.readable_memory(self.principal, uid)
         expected = self.expected(memory)
         services.erase_memory(actor=self.principal, memory=memory, expected_version=expected, **asked)
 

@@ -12,7 +12,7 @@ from portal.rest.filters import TenantFilters
 from portal.rest.listing import Listing, Page, page_of
 from portal.rest.operations import Resource, operation
 from portal.rest.resources.documents import Marks
-from registry.context import clearance, queries
+from registry.context import queries
 from registry.context.inbox import coverage
 from tenants import queries as tenants
 from tenants.models import Tenant
@@ -91,7 +91,7 @@ class SearchResource(Resource):
                 owners=among,
                 sources=self._sources(among, asked["source"]),
                 since=asked["since"],
-                ceiling=clearance.ceiling_of(self.principal),
+                ceiling=self.principal.clearance,
                 mode=asked["mode"] or "hybrid",
                 limit=asked["limit"] or USUAL,
             ),
