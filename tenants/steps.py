@@ -191,7 +191,7 @@ def _people_fields(actor: Principal, row: Onboarding) -> list[Field]:
             name="groups",
             label="Groups from sign-in",
             kind="long",
-            help="One a line: group, role. Who signs in with the group has the role from then on. As the provider calls it.",
+            help="One a line: group as the provider calls it, role. Who signs in with it has the role from then on.",
         ),
     ]
 
