@@ -71,6 +71,8 @@ VARIABLES: Final = (
     Variable("HANSE_OIDC_CLIENT_ID", False, "none", "Client id at the identity provider."),
     Variable("HANSE_OIDC_CLIENT_SECRET", True, "none", "Client secret at the identity provider."),
     Variable("HANSE_OIDC_SERVER_URL", False, "none", "Issuer URL of the identity provider."),
+    Variable("HANSE_OIDC_SCOPE", False, "openid email profile", "What the identity provider is asked for."),
+    Variable("HANSE_OIDC_GROUPS", False, "groups", "The claim that names the groups of who signs in."),
     Variable("HANSE_EMBEDDING", False, "built-in", "`built-in`, `none`, or an OpenAI-compatible URL of embeddings."),
     Variable("HANSE_EMBEDDING_MODEL", False, "none", "The model that is asked for at that URL."),
     Variable("HANSE_EMBEDDING_KEY", True, "none", "Bearer key of that URL."),
@@ -93,6 +95,8 @@ class Oidc:
     client_id: str
     server_url: str
     client_secret: str = field(repr=False)
+    scope: tuple[str, ...] = ("openid", "email", "profile")
+    groups: str = "groups"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,7 +331,17 @@ def _oidc(environ: Mapping[str, str]) -> Oidc | None:
         raise ConfigError("HANSE_OIDC_CLIENT_ID and HANSE_OIDC_SERVER_URL are needed together")
     name = environ.get("HANSE_OIDC_NAME") or "Single sign-on"
     secret = _secret(environ, "HANSE_OIDC_CLIENT_SECRET")
-    return Oidc(name=name, client_id=client_id, server_url=server_url, client_secret=secret)
+    scope = tuple((environ.get("HANSE_OIDC_SCOPE") or "openid email profile").split())
+    if "openid" not in scope:
+        raise ConfigError("HANSE_OIDC_SCOPE must hold openid")
+    return Oidc(
+        name=name,
+        client_id=client_id,
+        server_url=server_url,
+        client_secret=secret,
+        scope=scope,
+        groups=environ.get("HANSE_OIDC_GROUPS") or "groups",
+    )
 
 
 def _embedding(environ: Mapping[str, str]) -> Embedding:

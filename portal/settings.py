@@ -10,6 +10,7 @@ from django.contrib.messages import constants as message_levels
 from portal import compat
 from portal.config import load
 from portal.dsn import django_database, embedded_dsn
+from portal.provider import providers
 from portal.rest.settings import REST_FRAMEWORK, SPECTACULAR_SETTINGS  # noqa: F401 - settings, found by name
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
@@ -159,25 +160,7 @@ ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
 SOCIALACCOUNT_STORE_TOKENS = False
 SOCIALACCOUNT_LOGIN_ON_GET = False
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = True
-SOCIALACCOUNT_PROVIDERS = (
-    {
-        "openid_connect": {
-            "OAUTH_PKCE_ENABLED": True,
-            "EMAIL_AUTHENTICATION": True,
-            "APPS": [
-                {
-                    "provider_id": "sso",
-                    "name": HANSE.oidc.name,
-                    "client_id": HANSE.oidc.client_id,
-                    "secret": HANSE.oidc.client_secret,
-                    "settings": {"server_url": HANSE.oidc.server_url},
-                }
-            ],
-        }
-    }
-    if HANSE.oidc
-    else {}
-)
+SOCIALACCOUNT_PROVIDERS = providers(HANSE.oidc)
 
 GUARDIAN_MONKEY_PATCH_USER = False
 ANONYMOUS_USER_NAME = None

@@ -28,6 +28,7 @@ from portal.rest.resources.repositories import (
 )
 from portal.rest.resources.search import CoverageResource, SearchResource
 from portal.rest.resources.servers import CredentialResource, ServerResource
+from portal.rest.resources.sign_in_groups import SignInGroupResource
 from portal.rest.resources.sources import SourceResource
 from portal.rest.resources.tenants import MemberResource, TenantResource
 from portal.rest.resources.tools import ToolResource
@@ -70,6 +71,8 @@ urlpatterns = [
     _at("tenants/<slug:slug>/harness/preview", HarnessResource, {"post": "preview"}),
     _at("tenants/<slug:slug>/members", MemberResource, LIST),
     _at("tenants/<slug:slug>/members/<slug:handle>/<slug:role>", MemberResource, {"put": "give", "delete": "take"}),
+    _at("tenants/<slug:slug>/sign-in-groups", SignInGroupResource, LIST_AND_CREATE),
+    _at("tenants/<slug:slug>/sign-in-groups/<uuid:uid>", SignInGroupResource, {**READ, "delete": "destroy"}),
     _at("onboardings", OnboardingResource, LIST_AND_CREATE),
     _at("onboardings/<uuid:uid>", OnboardingResource, READ),
     *_acts("onboardings/<uuid:uid>", OnboardingResource, "hand", "propose", "close", "call"),

@@ -15,7 +15,7 @@ from django.db.models.functions import Lower
 from kernel import clock, ids
 from tenants.access import Viewer
 from tenants.ownership import OwnedQuerySet
-from tenants.rules import MAX_DEPTH, Concern, Effect, Origin, Profile, Role, Sensitivity, Tier, choices_of
+from tenants.rules import MAX_DEPTH, MAX_GROUP, Concern, Effect, Origin, Profile, Role, Sensitivity, Tier, choices_of
 
 
 class TenantQuerySet(models.QuerySet["Tenant"]):
@@ -130,12 +130,19 @@ class MembershipQuerySet(OwnedQuerySet["Membership"]):
 
 
 class Membership(models.Model):
-    """A person holds a role in one tenant."""
+    """A person holds a role in one tenant: somebody gave it, or groups of the identity provider did, or both."""
 
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="memberships")
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=choices_of(Role))
     since = models.DateTimeField(default=clock.now, editable=False)
+    by_hand = models.BooleanField(default=True)
+    groups = ArrayField(
+        models.CharField(max_length=MAX_GROUP),
+        default=list,
+        blank=True,
+        help_text="The groups that gave it at the last sign-in and whose rules still stand, sorted.",
+    )
 
     objects: ClassVar[models.Manager[Membership]] = MembershipQuerySet.as_manager()
 
@@ -143,8 +150,47 @@ class Membership(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["person", "tenant", "role"], name="membership_once"),
             models.CheckConstraint(condition=Q(role__in=list(Role)), name="membership_role_known"),
+            models.CheckConstraint(condition=Q(by_hand=True) | ~Q(groups=[]), name="membership_has_a_ground"),
         ]
         indexes = [models.Index(fields=["tenant", "person"], name="membership_by_tenant")]
+
+
+class SignInGroupQuerySet(OwnedQuerySet["SignInGroup"]):
+    """Rules for groups, owned by the tenant whose role they give."""
+
+    owner_field = "tenant"
+
+
+class SignInGroup(models.Model):
+    """A rule: who signs in with this group of the identity provider has this role in the tenant."""
+
+    uid = models.UUIDField(unique=True, default=ids.new_uid, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="sign_in_groups")
+    name = models.CharField(max_length=MAX_GROUP, help_text="As the provider calls the group, letter by letter.")
+    role = models.CharField(max_length=16, choices=choices_of(Role))
+    made_by = models.ForeignKey(
+        Person,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Gets nothing by this rule: nobody gives themselves a role.",
+    )
+    since = models.DateTimeField(default=clock.now, editable=False)
+
+    objects: ClassVar[models.Manager[SignInGroup]] = SignInGroupQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "name", "role"], name="sign_in_group_once"),
+            models.CheckConstraint(condition=Q(role__in=list(Role)), name="sign_in_group_role_known"),
+            models.CheckConstraint(condition=~Q(name=""), name="sign_in_group_named"),
+        ]
+        indexes = [models.Index(fields=["name"], name="sign_in_group_by_name")]
+        ordering = ["name", "role"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class AgentQuerySet(OwnedQuerySet["Agent"]):

@@ -11,7 +11,7 @@ from django.db.models import Case, Count, Model, Prefetch, Q, QuerySet, Value, W
 from kernel import clock
 from kernel.errors import Invalid, NotFound
 from tenants.authority import require_keeper, require_opener
-from tenants.models import Agent, Delegation, DomainMembership, Membership, Onboarding, Person, Tenant
+from tenants.models import Agent, Delegation, DomainMembership, Membership, Onboarding, Person, SignInGroup, Tenant
 from tenants.principals import Principal
 from tenants.rules import Role, Tier
 
@@ -81,6 +81,16 @@ def memberships(principal: Principal, tenant: Tenant | None = None) -> QuerySet[
     if tenant is not None:
         rows = rows.filter(tenant=tenant)
     return rows.order_by("tenant__slug", "role", "person__handle")
+
+
+def sign_in_groups(principal: Principal, tenant: Tenant) -> QuerySet[SignInGroup]:
+    """Returns the visible rules of one tenant: which groups of the identity provider have which role in it."""
+    return SignInGroup.objects.visible_to(principal).filter(tenant=tenant).select_related("tenant", "made_by")
+
+
+def sign_in_group_by_uid(principal: Principal, tenant: Tenant, uid: str) -> SignInGroup:
+    """Returns one visible rule of this tenant."""
+    return one_of(sign_in_groups(principal, tenant), "rule", uid=uid)
 
 
 def people(principal: Principal) -> QuerySet[Person]:

@@ -1,11 +1,11 @@
-"""Lists of people and agents as somebody pastes them: one a line, fields between commas. Pure: no database."""
+"""Lists of people, agents and groups as somebody pastes them: one a line, fields between commas. Pure: no database."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from tenants.rules import Profile, Role
+from tenants.rules import MAX_GROUP, Profile, Role, is_group_name
 
 ROLES: Final[Mapping[str, Role]] = {
     "lead": Role.TEAM_LEAD,
@@ -43,6 +43,15 @@ class AgentLine:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupLine:
+    """A group of the identity provider for a role."""
+
+    line: int
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
 class LineFault:
     """Why a line cannot be taken; the first line is 1."""
 
@@ -63,23 +72,31 @@ def read_agents(text: str) -> tuple[list[AgentLine], list[LineFault]]:
     return _read(text, _agent, lambda row: row.slug)
 
 
+def read_groups(text: str) -> tuple[list[GroupLine], list[LineFault]]:
+    """Returns groups and faults, in the order of their lines. A name may hold commas, so the role is always written."""
+    return _read(text, _group, lambda row: (row.name, row.role), lambda line: line.rpartition(",")[::2])
+
+
 def slug_from(name: str) -> str:
     """Returns a short name made of a name: `Payments, Nordic` becomes `payments-nordic`; empty when nothing is left."""
     return _NOT_IN_A_SLUG.sub("-", name.lower()).strip("-")[:48].strip("-")
 
 
 def _read(
-    text: str, parse: Callable[[int, list[str]], T], key: Callable[[T], object]
+    text: str,
+    parse: Callable[[int, list[str]], T],
+    key: Callable[[T], object],
+    split: Callable[[str], Iterable[str]] = lambda line: line.split(","),
 ) -> tuple[list[T], list[LineFault]]:
     rows: list[T] = []
     faults: list[LineFault] = []
     seen: dict[object, int] = {}
-    for number, fields in _lines(text):
+    for number, line in _lines(text):
         if len(rows) + len(faults) >= MAX_LINES:
             faults.append(LineFault(number, f"more than {MAX_LINES} at once."))
             break
         try:
-            row = parse(number, fields)
+            row = parse(number, [part.strip() for part in split(line)])
         except ValueError as error:
             faults.append(LineFault(number, str(error)))
             continue
@@ -90,10 +107,10 @@ def _read(
     return rows, faults
 
 
-def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
+def _lines(text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
-            yield number, [part.strip() for part in line.split(",")]
+            yield number, line
 
 
 def _person(number: int, fields: list[str]) -> PersonLine:
@@ -108,6 +125,17 @@ def _person(number: int, fields: list[str]) -> PersonLine:
     if word not in ROLES:
         raise ValueError(f"“{word[:40]}” is no role; one of lead, member, reviewer.")
     return PersonLine(number, name, address, ROLES[word])
+
+
+def _group(number: int, fields: list[str]) -> GroupLine:
+    name, word = fields[0], fields[1].lower()
+    if not name:
+        raise ValueError("write group, role.")
+    if word not in ROLES:
+        raise ValueError(f"“{word[:40]}” is no role; one of lead, member, reviewer.")
+    if not is_group_name(name):
+        raise ValueError(f"a group has 1 to {MAX_GROUP} printable characters.")
+    return GroupLine(number, name, ROLES[word])
 
 
 def _agent(number: int, fields: list[str]) -> AgentLine:

@@ -102,6 +102,12 @@ MAX_DEPTH: Final = 4
 
 MAX_DELEGATION_DAYS: Final = 90
 
+MAX_GROUP: Final = 255
+"""How long the name of a provider's group may be."""
+
+MAX_CLAIMED: Final = 5000
+"""How many groups a provider may name at one sign-in; a longer list is not read at all."""
+
 
 def choices_of(kind: type[Enum]) -> list[tuple[str | int, str]]:
     """Returns the values of a kind with the words that people read, as columns and forms offer them."""
@@ -121,6 +127,18 @@ def profile_effect(profile: str) -> int:
 def profile_sensitivity(profile: str) -> int:
     """Returns the highest sensitivity an agent of this profile may touch; an unknown profile admits nothing."""
     return _PROFILE_SENSITIVITY.get(profile, NEVER)
+
+
+def is_group_name(text: str) -> bool:
+    """Tells whether a text can name a group of the identity provider: printable, not too long, no blank at its ends."""
+    return 0 < len(text) <= MAX_GROUP and text.isprintable() and text == text.strip()
+
+
+def claimed_groups(claim: object) -> frozenset[str]:
+    """Returns the groups that a provider's claim names. Anything but a list of texts that has an end names none."""
+    if not isinstance(claim, list) or len(claim) > MAX_CLAIMED or not all(isinstance(item, str) for item in claim):
+        return frozenset()
+    return frozenset(item for item in claim if is_group_name(item))
 
 
 def role_fits(role: str, tier: str) -> bool:

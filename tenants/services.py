@@ -32,6 +32,13 @@ def require_reason(reason: str) -> None:
         raise Invalid("Say it shorter.", errors={"reason": [f"At most {MAX_REASON} characters of text."]})
 
 
+def require_fitting(role: Role, tenant: Tenant) -> None:
+    """Raises unless the role exists in a tenant of this tier."""
+    if not role_fits(role, tenant.tier):
+        known = ", ".join(sorted(ROLES_OF_TIER[Tier(tenant.tier)]))
+        raise Invalid("That role does not exist here.", errors={"role": [f"In a {tenant.tier}: {known}."]})
+
+
 @transaction.atomic
 def create_tenant(
     *,
@@ -165,32 +172,48 @@ def give_role(*, actor: Principal, person: Person, tenant: Tenant, role: Role) -
             missing=f"{role} in {tenant.slug}",
             given_by=authority.GIVER_OF_TIER[Tier(tenant.tier)],
         )
-    if not role_fits(role, tenant.tier):
-        known = ", ".join(sorted(ROLES_OF_TIER[Tier(tenant.tier)]))
-        raise Invalid("That role does not exist here.", errors={"role": [f"In a {tenant.tier}: {known}."]})
-    membership, created = Membership.objects.get_or_create(person=person, tenant=tenant, role=role)
-    if created:
+    require_fitting(role, tenant)
+    rows = Membership.objects.select_for_update()
+    membership, is_new = rows.get_or_create(person=person, tenant=tenant, role=role)
+    if not membership.by_hand:
+        membership.by_hand = is_new = True
+        membership.save(update_fields=["by_hand"])
+    if is_new:
         _record(actor, tenant, verbs.ROLE_GIVEN, str(person.uid), role=role)
     return membership
 
 
 @transaction.atomic
 def take_role(*, actor: Principal, person: Person, tenant: Tenant, role: Role) -> None:
-    """Takes a role away; it holds no longer at the person's next request and their agents' next call."""
+    """Takes away what a person gave; the role holds no longer at the next request and their agents' next call.
+
+    What a group gave as well stays as long as the group does. A role that only groups gave goes with them.
+    """
     if actor.person is None or actor.person != person:
         authority.require_keeper(actor, tenant, "take roles away")
-    held = Membership.objects.filter(tenant=tenant, role=role)
     if role == Role.PLATFORM_ADMIN:
         _require_another_admin(tenant, person)
-    deleted, _ = held.filter(person=person).delete()
-    if deleted:
-        _record(actor, tenant, verbs.ROLE_TAKEN, str(person.uid), role=role)
+    held = Membership.objects.select_for_update().filter(tenant=tenant, role=role, person=person).first()
+    if held is None:
+        return
+    names = ", ".join(f"“{name}”" for name in held.groups)
+    if not held.by_hand:
+        raise Conflict(f"The role comes by sign-in with {names}. It goes with the group, or with the rule for it.")
+    if held.groups:
+        held.by_hand = False
+        held.save(update_fields=["by_hand"])
+    else:
+        held.delete()
+    _record(actor, tenant, verbs.ROLE_TAKEN, str(person.uid), role=role, stays_by=held.groups)
 
 
 def _require_another_admin(platform: Tenant, person: Person) -> None:
-    """Raises unless somebody else could still sign in as platform admin. Two who leave at once wait for one another."""
+    """Raises unless somebody else could still sign in as platform admin. Two who leave at once wait for one another.
+
+    Only those count to whom a person gave it: groups come and go at the provider, and nobody here is asked.
+    """
     lock(platform)
-    held = Membership.objects.filter(tenant=platform, role=Role.PLATFORM_ADMIN)
+    held = Membership.objects.filter(tenant=platform, role=Role.PLATFORM_ADMIN, by_hand=True)
     others = held.exclude(person=person).filter(person__is_active=True)
     if held.filter(person=person).exists() and not others.exists():
         raise Conflict("The last platform admin stays.")

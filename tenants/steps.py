@@ -13,11 +13,12 @@ from kernel.ids import is_slug
 from kernel.secrets import Secret
 from tenants import authority, onboarding, services
 from tenants.identity.agents import register_agent
-from tenants.models import Agent, DomainMembership, Membership, Onboarding, Person, Tenant
+from tenants.identity.sign_in_groups import add_sign_in_group
+from tenants.models import Agent, DomainMembership, Membership, Onboarding, Person, SignInGroup, Tenant
 from tenants.onboarding import Field, Line, Means, Outcome, State, Step, Values
 from tenants.principals import Principal
 from tenants.queries import tenants as visible_tenants
-from tenants.rosters import AgentLine, PersonLine, read_agents, read_people, slug_from
+from tenants.rosters import AgentLine, GroupLine, PersonLine, read_agents, read_groups, read_people, slug_from
 from tenants.rules import Origin, Role, Tier
 
 KINDS: Final = (
@@ -187,6 +188,12 @@ def _people_fields(actor: Principal, row: Onboarding) -> list[Field]:
             kind="long",
             help="One a line: name, profile. A reader reads, a builder writes, an operator may also destroy.",
         ),
+        Field(
+            name="groups",
+            label="Groups from sign-in",
+            kind="long",
+            help="One a line: group as the provider calls it, role. Who signs in with it has the role from then on.",
+        ),
     ]
 
 
@@ -202,14 +209,17 @@ def _people_plan(actor: Principal, row: Onboarding, values: Values) -> Iterator[
     authority.require_keeper(actor, row.owner, "give roles")
     people, wrong = read_people(str(values.get("people", "")))
     agents, odd = read_agents(str(values.get("agents", "")))
+    groups, strange = read_groups(str(values.get("groups", "")))
     yield from (Line(mark="fault", kind="person", field="people", text=str(fault)) for fault in wrong)
     yield from (Line(mark="fault", kind="agent", field="agents", text=str(fault)) for fault in odd)
+    yield from (Line(mark="fault", kind="group", field="groups", text=str(fault)) for fault in strange)
     known = _known(people)
     for line in people:
         yield from _person_lines(actor, row.owner, line, known.get(line.address))
     homes = dict(Agent.objects.filter(slug__in=[line.slug for line in agents]).values_list("slug", "home"))
     yield from (_agent_line(row.owner, agent, homes) for agent in agents)
-    if not people and not agents and not wrong and not odd:
+    yield from _group_lines(row.owner, groups)
+    if not any((people, agents, groups, wrong, odd, strange)):
         yield Line(mark="there", kind="team", text="Nobody is listed, so nothing will be made.")
 
 
@@ -219,19 +229,24 @@ def _person_lines(actor: Principal, team: Tenant, line: PersonLine, known: Perso
         said = f"nobody has the address {line.address}. Only a platform admin adds people: they can commit this step."
         yield Line(mark="fault", kind="person", field="people", text=f"Line {line.line}: {said}")
     elif known is not None and known == actor.person:
-        held = Membership.objects.filter(person=known, tenant=team, role=line.role).exists()
+        held = _gave(known, team, line.role)
         said = f"Line {line.line}: nobody gives themselves a role."
         yield (
             Line(mark="there", kind="role", text=f"{role} for {known.name}")
             if held
             else Line(mark="fault", kind="role", field="people", text=said)
         )
-    elif known is not None and Membership.objects.filter(person=known, tenant=team, role=line.role).exists():
+    elif known is not None and _gave(known, team, line.role):
         yield Line(mark="there", kind="role", text=f"{role} for {known.name}")
     else:
         if known is None:
             yield Line(mark="make", kind="person", text=f"{line.name} <{line.address}>")
         yield Line(mark="make", kind="role", text=f"{role} for {known.name if known else line.name}")
+
+
+def _gave(person: Person, team: Tenant, role: Role) -> bool:
+    """Tells whether somebody gave the role by hand already; what only a group gives may be given as well."""
+    return Membership.objects.filter(person=person, tenant=team, role=role, by_hand=True).exists()
 
 
 def _agent_line(team: Tenant, line: AgentLine, homes: Mapping[str, int]) -> Line:
@@ -243,11 +258,19 @@ def _agent_line(team: Tenant, line: AgentLine, homes: Mapping[str, int]) -> Line
     return Line(mark="make", kind="agent", text=f"{line.name} ({line.slug}), {line.profile}")
 
 
+def _group_lines(team: Tenant, groups: Iterable[GroupLine]) -> Iterator[Line]:
+    standing = set(SignInGroup.objects.filter(tenant=team).values_list("name", "role"))
+    for line in groups:
+        text = f"{line.role.replace('_', ' ')} for who signs in with “{line.name}”"
+        yield Line(mark="there" if (line.name, line.role) in standing else "make", kind="group", text=text)
+
+
 def _people_act(actor: Principal, row: Onboarding, values: Values, means: Means) -> Outcome:
     team = row.owner
     assert team is not None  # noqa: S101 - the frame asks for the first step before any other
     people, _ = read_people(str(values.get("people", "")))
     agents, _ = read_agents(str(values.get("agents", "")))
+    groups, _ = read_groups(str(values.get("groups", "")))
     known, shown = _known(people), list[tuple[str, str]]()
     for line in people:
         person = known.get(line.address)
@@ -255,13 +278,17 @@ def _people_act(actor: Principal, row: Onboarding, values: Values, means: Means)
             person = known[line.address] = _add(actor, line.name, line.address, means.of(NewPasswords), shown)
         if person != actor.person:
             services.give_role(actor=actor, person=person, tenant=team, role=line.role)
+    for group in groups:
+        add_sign_in_group(actor=actor, tenant=team, name=group.name, role=group.role)
     sponsor = _sponsor(actor, team)
     for agent in agents:
         if not Agent.objects.filter(slug=agent.slug, home=team).exists():
             register_agent(
                 actor=actor, slug=agent.slug, name=agent.name, home=team, sponsor=sponsor, profile=agent.profile
             )
-    return Outcome(f"In {team.name} now: {counted(len(people), 'person')}, {counted(len(agents), 'agent')}.", shown)
+    by_group = f" Groups from sign-in with a role: {len(groups)}." if groups else ""
+    said = f"In {team.name} now: {counted(len(people), 'person')}, {counted(len(agents), 'agent')}.{by_group}"
+    return Outcome(said, shown)
 
 
 def _sponsor(actor: Principal, team: Tenant) -> Person:

@@ -12,6 +12,10 @@ PERSON_ADDED: Final = "tenants.person.added"
 PERSON_CHANGED: Final = "tenants.person.changed"
 ROLE_GIVEN: Final = "tenants.role.given"
 ROLE_TAKEN: Final = "tenants.role.taken"
+GROUP_ADDED: Final = "tenants.sign_in_group.added"
+GROUP_REMOVED: Final = "tenants.sign_in_group.removed"
+GROUP_GAVE: Final = "tenants.sign_in_group.gave"
+GROUP_TOOK: Final = "tenants.sign_in_group.took"
 AGENT_REGISTERED: Final = "tenants.agent.registered"
 AGENT_CHANGED: Final = "tenants.agent.changed"
 AGENT_SUSPENDED: Final = "tenants.agent.suspended"
@@ -36,6 +40,10 @@ LABELS: Final = {
     PERSON_CHANGED: "Changed a person",
     ROLE_GIVEN: "Gave a role",
     ROLE_TAKEN: "Took a role away",
+    GROUP_ADDED: "Gave a role to a group of the sign-in",
+    GROUP_REMOVED: "Took a role from a group of the sign-in",
+    GROUP_GAVE: "Gave a role by group",
+    GROUP_TOOK: "Took a role away by group",
     AGENT_REGISTERED: "Registered an agent",
     AGENT_CHANGED: "Changed an agent",
     AGENT_SUSPENDED: "Suspended an agent",

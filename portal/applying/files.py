@@ -37,11 +37,14 @@ KINDS: Final = tuple(Source.Kind.values)
 SENSITIVITIES: Final = tuple(sensitivity.name.lower() for sensitivity in Sensitivity)
 
 
-def _roles(value: Any) -> str:
-    fits = isinstance(value, dict) and all(
+def _roles(by: str) -> Check:
+    return lambda value: "" if _are_roles(value) else f"lists of roles by {by}, each one of {', '.join(Role)}"
+
+
+def _are_roles(value: Any) -> bool:
+    return isinstance(value, dict) and all(
         isinstance(held, list) and all(role in list(Role) for role in held) for held in value.values()
     )
-    return "" if fits else f"lists of roles by tenant, each one of {', '.join(Role)}"
 
 
 def _tools(value: Any) -> str:
@@ -89,11 +92,12 @@ SHAPES: Final[Mapping[str, Shape]] = {
             "origin": _one_of(*Origin),
             "summary": _text(400),
             "domains": _texts,
+            "sign_in_groups": _roles("group"),
         },
     ),
     "people": Shape(
         {"handle": _text(48), "name": _text(120), "email": _text(254)},
-        {"clearance": _one_of(*SENSITIVITIES), "roles": _roles},
+        {"clearance": _one_of(*SENSITIVITIES), "roles": _roles("tenant")},
     ),
     "agents": Shape(
         {"slug": _text(48), "name": _text(120), "home": _text(48), "sponsor": _text(254)},

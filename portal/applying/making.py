@@ -18,7 +18,7 @@ from registry.addresses import AddressPolicy
 from registry.models import Server, Tool
 from tenants import queries as tenants
 from tenants import services
-from tenants.identity import agents
+from tenants.identity import agents, sign_in_groups
 from tenants.models import Agent, Tenant
 from tenants.principals import SYSTEM
 from tenants.rules import Effect, Origin, Profile, Role, Sensitivity, Tier
@@ -74,6 +74,7 @@ def _tenant(entry: Entry) -> Changes:
         services.change_tenant(actor=SYSTEM, tenant=node, **wanted)
         yield from (f"~ {node.tier} {node.slug}: {one}" for one in differences)
     yield from _domains(node, said)
+    yield from _sign_in_groups(node, said)
 
 
 def _new_tenant(said: Mapping[str, Any]) -> Tenant:
@@ -98,6 +99,20 @@ def _domains(node: Tenant, said: Mapping[str, Any]) -> Changes:
         yield f"- {node.slug} in {slug}"
 
 
+def _sign_in_groups(node: Tenant, said: Mapping[str, Any]) -> Changes:
+    """Only a file that names groups from sign-in says which they are."""
+    if "sign_in_groups" not in said:
+        return
+    present = {(rule.name, rule.role): rule for rule in tenants.sign_in_groups(SYSTEM, node)}
+    wanted = {(str(name).strip(), role) for name, roles in said["sign_in_groups"].items() for role in roles}
+    for name, role in sorted(wanted - present.keys()):
+        sign_in_groups.add_sign_in_group(actor=SYSTEM, tenant=node, name=name, role=Role(role))
+        yield f"+ {role} in {node.slug} for group {name}"
+    for name, role in sorted(present.keys() - wanted):
+        sign_in_groups.remove_sign_in_group(actor=SYSTEM, rule=present[name, role])
+        yield f"- {role} in {node.slug} for group {name}"
+
+
 def _person(entry: Entry) -> Changes:
     said = entry.values
     try:
@@ -112,7 +127,7 @@ def _person(entry: Entry) -> Changes:
         raise Invalid("Somebody else has it.", errors={"handle": [f"It is {person.email}'s handle."]})
     for slug, roles in said.get("roles", {}).items():
         node = named("roles", tenants.tenant_by_slug, slug)
-        held = {row.role for row in tenants.memberships(SYSTEM, node).filter(person=person)}
+        held = {row.role for row in tenants.memberships(SYSTEM, node).filter(person=person, by_hand=True)}
         for role in roles:
             if role not in held:
                 services.give_role(actor=SYSTEM, person=person, tenant=node, role=Role(role))

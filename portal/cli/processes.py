@@ -166,7 +166,9 @@ def _is_plain_setting(name: str) -> bool:
         "HANSE_EMBEDDING_MODEL",
         "HANSE_MAIL_FROM",
         "HANSE_OIDC_CLIENT_ID",
+        "HANSE_OIDC_GROUPS",
         "HANSE_OIDC_NAME",
+        "HANSE_OIDC_SCOPE",
         "HANSE_OIDC_SERVER_URL",
     }
 

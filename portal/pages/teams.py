@@ -1,6 +1,7 @@
 """The tier tree, and the page of one tenant: a team, a domain or the platform."""
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -18,9 +19,10 @@ from portal.parts.navigation import Crumb
 from registry import queries as registry
 from tenants import authority, services
 from tenants import queries as tenants
-from tenants.models import Membership, Tenant
+from tenants.identity import sign_in_groups
+from tenants.models import Membership, SignInGroup, Tenant
 from tenants.principals import Principal
-from tenants.rules import ROLES_OF_TIER, Role, Tier
+from tenants.rules import MAX_GROUP, ROLES_OF_TIER, Role, Tier
 
 SHOWN = 50
 GROUPS = 8
@@ -34,8 +36,23 @@ class RoleForm(forms.Form):
 
     def __init__(self, tenant: Tenant, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        roles = sorted(ROLES_OF_TIER[Tier(tenant.tier)])
-        self.fields["role"].choices = [(role, role.replace("_", " ").capitalize()) for role in roles]  # type: ignore[attr-defined]
+        self.fields["role"].choices = _roles_of(tenant)  # type: ignore[attr-defined]
+
+
+class RuleForm(forms.Form):
+    """A role for a group from sign-in."""
+
+    group = forms.CharField(max_length=MAX_GROUP)
+    role = forms.ChoiceField()
+
+    def __init__(self, tenant: Tenant, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.fields["role"].choices = _roles_of(tenant)  # type: ignore[attr-defined]
+
+
+def _roles_of(tenant: Tenant) -> list[tuple[str, str]]:
+    roles = sorted(ROLES_OF_TIER[Tier(tenant.tier)])
+    return [(role, role.replace("_", " ").capitalize()) for role in roles]
 
 
 @screen("GET")
@@ -97,8 +114,42 @@ def take_role(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("tenant", slug)
 
 
+@screen("POST")
+def add_rule(request: HttpRequest, slug: str) -> HttpResponse:
+    """Gives a role to a group from sign-in."""
+    principal = principal_of(request)
+    node = tenants.tenant_by_slug(principal, slug)
+    form = RuleForm(node, request.POST)
+
+    def act(data: dict[str, str]) -> SignInGroup:
+        return sign_in_groups.add_sign_in_group(
+            actor=principal, tenant=node, name=data["group"], role=Role(data["role"])
+        )
+
+    if (rule := submit(form, act)) is None:
+        return _render(request, principal, node, RoleForm(node), form, status=422)
+    messages.success(request, f"Who signs in with “{rule.name}” has the role from then on.")
+    return redirect("tenant", slug)
+
+
+@screen("POST")
+def remove_rule(request: HttpRequest, slug: str) -> HttpResponse:
+    """Takes a role from a group from sign-in, and with it what it alone gave."""
+    principal = principal_of(request)
+    node = tenants.tenant_by_slug(principal, slug)
+    rule = tenants.sign_in_group_by_uid(principal, node, request.POST.get("rule", ""))
+    sign_in_groups.remove_sign_in_group(actor=principal, rule=rule)
+    messages.success(request, f"“{rule.name}” gives no role here any longer.")
+    return redirect("tenant", slug)
+
+
 def _render(
-    request: HttpRequest, principal: Principal, node: Tenant, form: RoleForm, status: int = 200
+    request: HttpRequest,
+    principal: Principal,
+    node: Tenant,
+    form: RoleForm,
+    rule_form: RuleForm | None = None,
+    status: int = 200,
 ) -> HttpResponse:
     below = tenants.domains_of if node.tier == Tier.TEAM else tenants.teams_in
     linked = list(below(principal, node))
@@ -107,6 +158,9 @@ def _render(
         "node": node,
         "form": form,
         "linked": linked,
+        "rules": list(tenants.sign_in_groups(principal, node)[:SHOWN]),
+        "rule_form": rule_form or RuleForm(node),
+        "signs_in_by": settings.HANSE.oidc,
         "members": list(tenants.memberships(principal, node)[:SHOWN]),
         "agents": list(tenants.agents(principal).filter(home=node)[:SHOWN]),
         "servers": list(registry.servers(principal).filter(owner=node)[:SHOWN]),

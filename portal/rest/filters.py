@@ -84,6 +84,13 @@ class MembershipFilters(FilterSet):  # type: ignore[misc]
     person = CharFilter(field_name="person__handle", max_length=48)
 
 
+class SignInGroupFilters(FilterSet):  # type: ignore[misc]
+    """Of rules for groups from sign-in."""
+
+    role = ChoiceFilter(choices=ROLES)
+    group = CharFilter(field_name="name", max_length=255)
+
+
 class AgentFilters(FilterSet):  # type: ignore[misc]
     """Of agents."""
 

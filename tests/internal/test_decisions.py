@@ -21,6 +21,7 @@ from registry.providing import provide_all
 from registry.surfaces import reject_tool, take_in_probe
 from tenants.identity.agents import resume_agent, suspend_agent
 from tenants.identity.delegation import revoke_delegation
+from tenants.identity.sign_in_groups import add_sign_in_group, remove_sign_in_group, settle_groups
 from tenants.rules import Role, Sensitivity
 from tenants.services import give_role, join_domain, leave_domain, set_person_active, take_role
 from tests.actors import make_delegation
@@ -239,6 +240,21 @@ def test_whoever_loses_what_a_call_stands_on_is_refused(house, server, spare):
         assert refuses(house, server, spare)
         resume_agent(actor=cast.lead, agent=cast.agent)
         assert not refuses(house, server, spare)
+
+
+def test_what_a_call_stands_on_may_come_and_go_by_group(house, server, spare):
+    cast = house.cast
+    with house.rows():
+        rule = add_sign_in_group(actor=cast.admin, tenant=cast.team, name="crew", role=Role.TEAM_LEAD)
+        settle_groups(person=cast.lead.person, groups={"crew"})
+        take_role(actor=cast.admin, person=cast.lead.person, tenant=cast.team, role=Role.TEAM_LEAD)
+        assert not refuses(house, server, spare)
+        settle_groups(person=cast.lead.person, groups=())
+        assert refuses(house, server, spare)
+        settle_groups(person=cast.lead.person, groups={"crew"})
+        assert not refuses(house, server, spare)
+        remove_sign_in_group(actor=cast.admin, rule=rule)
+        assert refuses(house, server, spare)
 
 
 def test_a_team_that_left_a_domain_finds_nothing_of_it(house, server, spare):

@@ -1,6 +1,7 @@
 """The screens, asked as the application's database role, so that row level security holds as it does for real."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from http.cookies import SimpleCookie
 
@@ -46,17 +47,23 @@ def cast(standing, db) -> Cast:
     return deepcopy(standing[0])
 
 
-@pytest.fixture
-def browse(cast, standing, as_role) -> Callable[[str], Client]:
-    """Returns a function: name in the cast -> a client signed in as them. Requests run as the application's role."""
+def client_as_app(as_role: Callable[[str], AbstractContextManager[None]]) -> Client:
+    """Returns a client whose requests run as the application's database role."""
 
     class RoleClient(Client):
         def request(self, **request):
             with as_role("hanse_app"):
                 return super().request(**request)
 
+    return RoleClient()
+
+
+@pytest.fixture
+def browse(cast, standing, as_role) -> Callable[[str], Client]:
+    """Returns a function: name in the cast -> a client signed in as them. Requests run as the application's role."""
+
     def sign_in(who: str) -> Client:
-        client = RoleClient()
+        client = client_as_app(as_role)
         client.cookies = deepcopy(standing[1][who])
         return client
 

@@ -12,7 +12,8 @@ from django.urls import reverse
 from audit.models import Event
 from portal.config import Oidc
 from registry.models import Credential, Server, Tool
-from tenants.models import Agent, Delegation, Membership, Person
+from tenants.identity.sign_in_groups import settle_groups
+from tenants.models import Agent, Delegation, Membership, Person, SignInGroup
 
 PLACES = {
     "home": (),
@@ -314,6 +315,40 @@ def test_roles_are_given_and_taken(browse, cast):
     assert client.post("/teams/ledger/roles/give/", form | {"person": "nobody"}).status_code == 422
     assert client.post("/teams/ledger/roles/give/", form | {"role": "domain_steward"}).status_code == 422
     assert browse("member").post("/teams/ledger/roles/give/", form).status_code == 403
+
+
+def test_groups_from_sign_in_are_given_a_role_and_lose_it(browse, cast):
+    client, page = browse("lead"), "/teams/ledger/"
+    form = {"group": " night <crew> ", "role": "member"}
+    assert client.post(f"{page}sign-in-groups/add/", form).status_code == 302
+    rule = SignInGroup.objects.get(tenant=cast.team)
+    assert (rule.name, rule.made_by) == ("night <crew>", cast.lead.person)
+    settle_groups(person=cast.stranger.person, groups=[rule.name])
+    settle_groups(person=cast.member.person, groups=[rule.name])
+    html = client.get(page).content.decode()
+    assert "<code>night &lt;crew&gt;</code>" in html
+    assert "goes with the group" in html
+    assert html.count(">by group</span>") == 2
+    assert html.count('title="night &lt;crew&gt;, and by hand"') == 1
+    assert "sign-in-groups/" not in browse("member").get(page).content.decode()
+    taken = client.post(f"{page}roles/take/", {"person": "stranger", "role": "member"})
+    assert taken.status_code == 409
+    assert "night &lt;crew&gt;" in taken.content.decode()
+    assert browse("member").post(f"{page}sign-in-groups/remove/", {"rule": rule.uid}).status_code == 403
+    assert client.post(f"{page}sign-in-groups/remove/", {"rule": rule.uid}).status_code == 302
+    assert not Membership.objects.filter(person=cast.stranger.person).exists()
+    assert client.post(f"{page}sign-in-groups/remove/", {"rule": "odd"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "form",
+    [{"group": ""}, {"group": "x" * 256}, {"group": "a\u202eb"}, {"role": "domain_steward"}, {"role": ""}],
+)
+def test_a_rule_that_cannot_be_says_why_beside_its_form(browse, form):
+    answer = browse("lead").post("/teams/ledger/sign-in-groups/add/", {"group": "crew", "role": "member"} | form)
+    assert answer.status_code == 422
+    assert 'id="rule-fault"' in answer.content.decode()
+    assert not SignInGroup.objects.exists()
 
 
 def test_people_are_added_by_admins_alone(browse):

@@ -22,7 +22,9 @@ from registry.models import Server, Tool
 from registry.services import create_group
 from registry.surfaces import take_in_probe
 from registry.wrapping import propose_document, wrap_api
+from tenants.identity.sign_in_groups import add_sign_in_group
 from tenants.models import Delegation, Onboarding
+from tenants.rules import Role
 from tenants.scope import ALL as EVERY_TENANT
 from tenants.scope import tenant_scope
 from tests.actors import make_delegation
@@ -57,6 +59,7 @@ class Place:
     reading: str
     memory: str
     gap: str
+    rule: str
 
 
 @dataclass(frozen=True)
@@ -277,6 +280,11 @@ RULES: dict[str, Rule] = {
     "role_take": post(
         "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302",
         "{team}", person="{person}", role="team_lead"),
+    "sign_in_group_add": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302",
+        "{team}", group="night-crew", role="member"),
+    "sign_in_group_remove": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", rule="{rule}"),
     "agent_status": post(
         "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{agent}", "suspend", reason="Odd."),
     "delegation_narrow": post(
@@ -336,6 +344,7 @@ def _place(team, server, agent, lead, delegation, domain):
         reading=str(Import.objects.get(owner=team, source__slug="waiting").uid),
         memory=str(memory_of(team).uid),
         gap=str(gap_of(team).uid),
+        rule=str(add_sign_in_group(actor=lead, tenant=team, name="crew", role=Role.MEMBER).uid),
     )
     today = clock.now().date().isoformat()
     return {**vars(place), "pin": tool.seen_pin, "today": today, "api_document": as_text(many(3))}

@@ -50,6 +50,20 @@ def test_a_value_that_cannot_work_is_refused_in_one_line(name, value, tmp_path):
     assert "\n" not in str(refusal.value)
 
 
+def test_what_the_identity_provider_is_asked_and_which_claim_names_groups_can_be_set(tmp_path):
+    environ = {
+        "HANSE_DATA": str(tmp_path),
+        "HANSE_OIDC_CLIENT_ID": "hanse",
+        "HANSE_OIDC_SERVER_URL": "https://login.example",
+    }
+    usual = load(environ).oidc
+    assert (usual.scope, usual.groups) == (("openid", "email", "profile"), "groups")
+    told = load({**environ, "HANSE_OIDC_SCOPE": "openid email  groups", "HANSE_OIDC_GROUPS": "roles"}).oidc
+    assert (told.scope, told.groups) == (("openid", "email", "groups"), "roles")
+    with pytest.raises(ConfigError, match="HANSE_OIDC_SCOPE"):
+        load({**environ, "HANSE_OIDC_SCOPE": "email"})
+
+
 def test_secrets_come_from_files_and_never_show(tmp_path):
     (tmp_path / "key").write_text("from-a-file\n")
     environ = {

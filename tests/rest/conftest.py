@@ -37,9 +37,10 @@ from registry.services import create_group, register_server, set_credential
 from registry.surfaces import Shown, approve_tool, take_in_probe
 from registry.tasks import probe_server
 from registry.wrapping import wrap_api
-from tenants.models import Agent, Delegation, Onboarding, Tenant
+from tenants.identity.sign_in_groups import add_sign_in_group
+from tenants.models import Agent, Delegation, Onboarding, SignInGroup, Tenant
 from tenants.principals import SYSTEM, Principal
-from tenants.rules import Effect, Sensitivity
+from tenants.rules import Effect, Role, Sensitivity
 from tests.actors import Cast, make_cast, make_delegation
 from tests.apis.documents import ORDERS
 from tests.apps.blueprints import estate
@@ -72,6 +73,7 @@ class Things:
     request: ChangeRequest
     onboarding: Onboarding
     context: Context
+    sign_in_group: SignInGroup
     api: Server | None = None
 
 
@@ -128,8 +130,10 @@ def make_things(cast: Cast, team: Tenant, agent: Agent, worker: Principal) -> Th
     server.refresh_from_db()
     onboarding = Onboarding.objects.create(name=team.name, owner=team, begun_by=agent.sponsor)
     context = make_context(team, delegation)
+    rule = add_sign_in_group(actor=SYSTEM, tenant=team, name="crew", role=Role.MEMBER)
     owned = (team, agent, server, tool, group, delegation, api_key, layer)
-    return Things(*owned, *make_repository(team, worker), *make_workflow(team, worker), onboarding, context)
+    made = (*make_repository(team, worker), *make_workflow(team, worker))
+    return Things(*owned, *made, onboarding, context, rule)
 
 
 def make_repository(team: Tenant, worker: Principal) -> tuple[Repository, PatternRequest]:

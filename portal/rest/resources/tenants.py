@@ -78,6 +78,10 @@ class MembershipOut(Output):
     tenant = TenantRef()
     role = serializers.ChoiceField(choices=ROLES)
     since = serializers.DateTimeField()
+    by_hand = serializers.BooleanField(help_text="Whether a person gave it.")
+    groups = serializers.ListField(
+        child=serializers.CharField(), help_text="The groups from sign-in that give it, as of the last sign-in."
+    )
 
 
 class TenantResource(Resource):
@@ -164,7 +168,7 @@ class MemberResource(Resource):
 
     @operation(summary="Take a role away", status=204)
     def take(self, slug: str, handle: str, role: str) -> None:
-        """It holds no longer at the person's next request and their agents' next call."""
+        """What a person gave goes at once, for their agents at the next call. What a group gives as well stays."""
         tenant = tenants.tenant_by_slug(self.principal, slug)
         person = tenants.person_by_handle(self.principal, handle)
         services.take_role(actor=self.principal, person=person, tenant=tenant, role=_role(role))

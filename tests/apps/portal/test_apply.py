@@ -9,6 +9,7 @@ from django.test import override_settings
 from audit.models import Event
 from registry.models import Server, ToolGroup
 from registry.surfaces import Shown, take_in_probe
+from tenants.identity.sign_in_groups import settle_groups
 from tenants.models import Agent, Membership, Person, Tenant
 from tenants.principals import SYSTEM, principal_of
 from tests.actors import make_cast
@@ -120,6 +121,47 @@ def test_a_changed_file_changes_what_differs_and_takes_away_what_it_no_longer_na
         "~ agent nordic-bot: profile 'builder' -> 'reader'",
         "4 changed, 5 entries",
     ]
+
+
+def naming(groups):
+    return TENANTS.replace("    origin: acquired\n", f"    origin: acquired\n    sign_in_groups: {groups}\n")
+
+
+def test_groups_from_sign_in_are_as_the_file_says_and_leave_roles_by_hand(cast, capsys, place):
+    place("people.yaml", PEOPLE)
+    with_groups = naming("{crew: [member, reviewer], night: [team_lead]}")
+    said = run(capsys, place("tenants.yaml", with_groups))
+    assert said[4:7] == [
+        "+ member in nordic-cards for group crew",
+        "+ reviewer in nordic-cards for group crew",
+        "+ team_lead in nordic-cards for group night",
+    ]
+    ada = Person.objects.get(handle="ada")
+    settle_groups(person=ada, groups={"crew", "night"})
+    assert run(capsys, place("tenants.yaml", with_groups)) == ["0 changed, 5 entries"]
+    assert set(Membership.objects.filter(person=ada).values_list("role", "by_hand")) == {
+        ("member", False),
+        ("reviewer", False),
+        ("team_lead", True),
+    }
+    said = run(capsys, place("tenants.yaml", naming("{crew: [reviewer]}")))
+    assert said == [
+        "- member in nordic-cards for group crew",
+        "- team_lead in nordic-cards for group night",
+        "2 changed, 5 entries",
+    ]
+    assert set(Membership.objects.filter(person=ada).values_list("role", flat=True)) == {"reviewer", "team_lead"}
+    assert run(capsys, place("tenants.yaml", TENANTS)) == ["0 changed, 5 entries"]
+
+
+@pytest.mark.parametrize(
+    "said", ["{crew: member}", "[crew]", "{crew: [king]}", "{crew: [domain_steward]}", "{'': [member]}"]
+)
+def test_groups_from_sign_in_that_cannot_be_are_told_at_their_place(cast, capsys, place, said):
+    place("people.yaml", PEOPLE)
+    code, errors = refused(capsys, place("tenants.yaml", naming(said)))
+    assert code == 1
+    assert errors[0].startswith("tenants.yaml:")
 
 
 def test_tools_are_approved_by_pin_and_the_server_activated(cast, capsys, place):

@@ -6,11 +6,14 @@ import pytest
 from django.db import connection
 
 from tenants import queries
-from tenants.models import Agent, Delegation, Membership, Tenant
+from tenants.identity.sign_in_groups import add_sign_in_group
+from tenants.models import Agent, Delegation, Membership, SignInGroup, Tenant
+from tenants.principals import SYSTEM
+from tenants.rules import Role
 from tenants.scope import ALL, tenant_scope
 from tests.actors import make_cast, make_delegation
 
-OWNED = [Tenant, Membership, Agent, Delegation]
+OWNED = [Tenant, Membership, SignInGroup, Agent, Delegation]
 
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +49,8 @@ def test_each_role_sees_its_own_part_of_the_tree(cast, who, seen):
 def test_the_database_shows_what_the_filter_shows_and_no_more(cast, as_role, model):
     make_delegation(cast.member, cast.agent)
     make_delegation(cast.outsider, cast.rival_agent)
+    for tenant in (cast.platform, cast.domain, cast.team, cast.rival):
+        add_sign_in_group(actor=SYSTEM, tenant=tenant, name="crew", role=Role.REVIEWER)
     for name, principal in cast.principals().items():
         wanted = set(model.objects.visible_to(principal).values_list("pk", flat=True))
         with as_role("hanse_app"), tenant_scope(principal.access.scope):

@@ -7,7 +7,8 @@ from audit.models import Event
 from kernel.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
 from kernel.ids import new_uid
 from tenants import onboarding, queries
-from tenants.models import Agent, Membership, Onboarding, Person, Tenant
+from tenants.identity.sign_in_groups import add_sign_in_group, settle_groups
+from tenants.models import Agent, Membership, Onboarding, Person, SignInGroup, Tenant
 from tenants.onboarding import Means
 from tenants.principals import NOBODY, SYSTEM, principal_of
 from tenants.rules import Role
@@ -249,6 +250,39 @@ def test_people_and_agents_are_taken_in_all_or_none(cast, begun):
     assert {mark for mark, _ in marks(cast.admin, row, "people")} == {"there"}
     commit(cast.admin, row, "people")
     assert Agent.objects.filter(home=row.owner).count() == 1
+
+
+def test_groups_get_roles_by_line_and_are_planned_as_they_are_made(cast, begun):
+    row = stand(cast, begun)
+    lead = principal_of(row.lead)
+    values = {"groups": "CN=Night,OU=Crew, member\ncrew, king\ncrew, lead"}
+    row = onboarding.save_answers(actor=lead, onboarding=row, key="people", values=values)
+    with pytest.raises(Invalid) as refused:
+        commit(lead, row, "people")
+    assert refused.value.errors == {"groups": ["Line 2: “king” is no role; one of lead, member, reviewer."]}
+    assert not SignInGroup.objects.exists()
+    values = {"groups": values["groups"].replace("king", "reviewer")}
+    row = onboarding.save_answers(actor=lead, onboarding=row, key="people", values=values)
+    assert marks(lead, row, "people") == [("make", "group")] * 3
+    commit(lead, row, "people")
+    rules = set(SignInGroup.objects.values_list("tenant", "name", "role", "made_by"))
+    made = (("CN=Night,OU=Crew", "member"), ("crew", "reviewer"), ("crew", "team_lead"))
+    assert rules == {(row.owner.pk, name, role, row.lead.pk) for name, role in made}
+    assert marks(lead, row, "people") == [("there", "group")] * 3
+    commit(lead, row, "people")
+    assert SignInGroup.objects.count() == 3
+
+
+def test_a_role_by_group_may_be_given_by_line_as_well(cast, begun):
+    row = stand(cast, begun)
+    add_sign_in_group(actor=SYSTEM, tenant=row.owner, name="crew", role=Role.MEMBER)
+    settle_groups(person=cast.member.person, groups={"crew"})
+    values = {"people": "Member,member@example.test"}
+    row = onboarding.save_answers(actor=cast.admin, onboarding=row, key="people", values=values)
+    assert marks(cast.admin, row, "people") == [("make", "role")]
+    commit(cast.admin, row, "people")
+    assert marks(cast.admin, row, "people") == [("there", "role")]
+    assert Membership.objects.get(person=cast.member.person, tenant=row.owner).by_hand
 
 
 def test_a_lead_gives_roles_to_known_people_and_adds_nobody(cast, begun):
