@@ -52,6 +52,9 @@ def _walk(base: str, upstream: str, password: str, name: str) -> tuple[float, in
     lead.open(link)
     lead.interactions += 1
     lead.press("Take them in", agents=f"{name} helper, builder")
+    lead.press("Bring it", title="On call", text="Call the lead first.")
+    lead.open(f"{link.rstrip('/')}/server/")
+    lead.interactions += 1
     key = {"credential_kind": "header", "header": "X-Internal-Key", "credential": _KEY}
     lead.press("Register and look at it", name=f"{name} ledger", url=upstream, **key)
     while "Tools to approve" not in lead.text:
