@@ -34,9 +34,12 @@ def main(arguments: list[str]) -> int:
     """Runs everything until it is stopped. Returns 0 after a stop, 2 after a refusal, else the failed process's code."""
     chosen = _parse(arguments)
     try:
-        config = load(_environment(chosen))
+        environment = _environment(chosen)
+        config = load(environment)
         with _only_one(config), _free_ports(config, split=chosen.split):
-            return _run(config, empty=chosen.empty, split=chosen.split)
+            prepare_keys(config)
+            # Read again: the first run signs its sessions and links with the key that all later ones find.
+            return _run(load(environment), empty=chosen.empty, split=chosen.split)
     except (RefusalError, ConfigError, DatabaseError) as error:
         print(f"hanse: {error}", file=sys.stderr)
     except PermissionError as error:
@@ -104,7 +107,6 @@ def _free_ports(config: Config, *, split: bool) -> Iterator[None]:
 
 def _run(config: Config, *, empty: bool, split: bool) -> int:
     began = time.monotonic()
-    prepare_keys(config)
     address = {"port": config.port, "url": config.url, "gateway_url": config.gateway_url}
     write_atomically(config.data / ADDRESS, json.dumps(address).encode(), mode=0o644)
     server = _open_database(config)

