@@ -1,7 +1,9 @@
 """Reads of repositories, what they are fit for, and what is asked of their owners."""
 
+import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db.models import Count, Model, Q, QuerySet
@@ -23,6 +25,7 @@ _DARK: Final = Repository.Pattern.DARK_FACTORY
 _LOST_AFTER: Final = timedelta(minutes=2)
 _AGAIN_AFTER: Final = timedelta(days=1)
 _AT_ONCE: Final = 20
+_WORD: Final = re.compile(r"[a-z][a-z0-9-]+")
 
 
 def repositories(principal: Principal) -> QuerySet[Repository]:
@@ -140,17 +143,22 @@ def standing_of(
 
 def harness_of(team: Tenant) -> frozenset[str]:
     """Returns the names of the regulations whose checks are in force for a team: the words of the regulatory domains in
-    its reach that bring checks, and of those checks.
+    its reach that bring checks, and of the names and titles of those checks.
     """
     layers = Layer.objects.filter(owner__in=reach_of(team), owner__concern=Concern.REGULATORY).select_related("owner")
     named = {
         name
         for layer in layers
         if (checks := layer.document.get("checks"))
-        for name in (layer.owner.slug, *(check["id"] for check in checks))
+        for name in (layer.owner.slug, *(word for check in checks for word in _words_of(check)))
     }
     whole = {name.replace("_", "-") for name in named}
     return frozenset(whole | {word for name in whole for word in name.split("-")})
+
+
+def _words_of(check: Mapping[str, Any]) -> list[str]:
+    """Returns a check's name, and the words of its title: that says which rule asks for it."""
+    return [str(check["id"]), *_WORD.findall(str(check.get("title", "")).lower())]
 
 
 def ended_patterns(at: datetime) -> QuerySet[Repository]:

@@ -298,6 +298,9 @@ def test_the_harness_of_regulatory_domains_is_given_to_the_measurement(cast, roo
         assert queries.harness_of(cast.team) == frozenset(), "a layer without a check covers nothing"
         Layer.objects.update(document={"harness": 1, "owner": owner, "checks": checks})
         assert {"pci", "payments", "pci-dss-scope"} <= queries.harness_of(cast.team)
+        named = [{**checks[0], "id": "card_data", "title": "No card number in code (PCI DSS 3.3.1)"}]
+        Layer.objects.update(document={"harness": 1, "owner": owner, "checks": named})
+        assert "pci" in queries.harness_of(cast.team), "a title names its rule, too"
         assert queries.harness_of(cast.rival) == frozenset()
         repositories.ask_measurement(actor=cast.member, repository=repository)
         assert measured(repository).record["signals"]["safety.regulated"] == "met"
