@@ -13,7 +13,7 @@ from django.db.models import Count, Q, QuerySet
 from kernel.errors import Invalid, Unavailable
 from registry.context.embedding.provider import QUESTIONS, as_text, embedder
 from registry.context.filling import has_vectors
-from registry.context.identifiers import beginnings_in, parts_of
+from registry.context.identifiers import beginnings_in, steps_in
 from registry.context.languages import SPOKEN
 from registry.context.models import Chunk, Document, Import, ImportItem, Source
 from registry.context.rereading import reread
@@ -196,7 +196,7 @@ def search(principal: Viewer, question: Question) -> Answer:
     words = _words(question.text)
     values = {
         **words,
-        "question": f"{words['question']} {parts_of(words['question'])}",
+        "question": f"{words['question']} {steps_in(words['question'])}",
         "owners": sorted(owners),
         "languages": list(SPOKEN),
         "starts": beginnings_in(question.text),
