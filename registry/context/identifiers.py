@@ -6,6 +6,8 @@ from typing import Final
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[A-Z_./:-]+[A-Za-z0-9]+)+")
 _PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _MOST: Final = 400
+_STEPPED: Final = re.compile(r"\w+(?:[/_.:-]+\w+)+")
+_STEP: Final = re.compile(r"[/_.:-]+")
 _BEGUN: Final = re.compile(r"[A-Za-z_][\w.]{2,63}")
 _CODED: Final = re.compile(r"[_\d.]|[a-z][A-Z]")
 _SHORTEST: Final = 3
@@ -17,6 +19,11 @@ def parts_of(text: str) -> str:
     names = dict.fromkeys(_NAME.findall(text))
     parts = [" ".join(_PART.findall(name)) for name in list(names)[:_MOST]]
     return " ".join(part for part in parts if " " in part)
+
+
+def steps_in(question: str) -> str:
+    """Returns the words of a question's paths and dotted names: PostgreSQL takes `aws/network/vpc` as one word."""
+    return " ".join(_STEP.sub(" ", name) for name in _STEPPED.findall(question))
 
 
 def beginnings_in(question: str) -> list[str]:

@@ -151,7 +151,9 @@ class Word(models.Model):
     objects: ClassVar[models.Manager[Word]] = OwnedQuerySet["Word"].as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["owner", "word"], name="word_once")]
+        # All owners of a word stand together, because who sees many of them asks how often all of them have it.
+        constraints = [models.UniqueConstraint(fields=["word", "owner"], include=["chunks"], name="word_once")]
+        indexes = [models.Index(fields=["owner"], name="word_by_owner")]
 
 
 class Import(models.Model):

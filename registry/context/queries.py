@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -15,9 +15,10 @@ from django.db.models.functions import Coalesce
 from kernel.errors import Invalid, Unavailable
 from registry.context.embedding.provider import QUESTIONS, as_text, embedder
 from registry.context.filling import has_vectors
-from registry.context.identifiers import beginnings_in
+from registry.context.identifiers import beginnings_in, steps_in
 from registry.context.languages import SPOKEN
 from registry.context.models import OPEN, Chunk, Document, Import, ImportItem, Source
+from registry.context.rereading import reread
 from tenants.access import Viewer
 from tenants.queries import one_of
 from tenants.rules import Sensitivity
@@ -236,25 +237,33 @@ def search(principal: Viewer, question: Question) -> Answer:
     words = _words(question.text)
     values = {
         **words,
+        "question": f"{words['question']} {steps_in(words['question'])}",
         "owners": sorted(owners),
         "languages": list(SPOKEN),
         "starts": beginnings_in(question.text),
         "sources": None if question.sources is None else sorted(question.sources),
         "since": question.since,
         "ceiling": int(question.ceiling),
-        "ranked": max(_RANKED, question.limit),
+        "ranked": _RANKED,
         "vector": vector,
         "model": model,
         "smoothing": _SMOOTHING,
-        "limit": question.limit,
+        "limit": MAX_HITS,
     }
     statement = _SEARCH.format(
         text=_TEXT if mode != "vector" else _NOTHING, vector=_VECTOR if mode != "text" else _NOTHING
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
-        rows = cursor.fetchall()
-    return Answer(hits=tuple(_hit(row) for row in rows), mode=mode, note=note)
+        hits = [_hit(row) for row in cursor.fetchall()]
+    return Answer(hits=_best(question, mode, words["question"], hits), mode=mode, note=note)
+
+
+def _best(question: Question, mode: Mode, wanted: str, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """Returns as many as were asked for. Where words count, the hits are read again for the words as they were written."""
+    if mode == "vector":
+        return tuple(hits[: question.limit])
+    return tuple(replace(hit, score=score) for score, hit in reread(wanted, hits)[: question.limit])
 
 
 def _check(question: Question) -> None:

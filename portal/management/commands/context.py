@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from kernel.errors import NotFound
 from portal.bench import retrieval
+from portal.bench.known_items import KINDS, known_items
 from registry.context import queries
 from registry.context.embedding.provider import embedder
 from registry.context.filling import fill_all, has_vectors, start_anew
@@ -53,6 +54,10 @@ class Command(BaseCommand):
         embedding.add_argument("--anew", action="store_true", help="first drop the vectors of other models")
         evaluating = actions.add_parser("evaluate", help="score the search on a set; needs no running installation")
         evaluating.add_argument("file", type=Path, metavar="FILE", help="JSON with documents and queries")
+        evaluating.add_argument(
+            "--known-items", choices=KINDS, help="make the queries of headings; FILE holds teams with their documents"
+        )
+        evaluating.add_argument("--together", action="store_true", help="with --known-items: search all teams at once")
         for action in (ingesting, searching, evaluating):
             action.add_argument("--json", action="store_true", help="one JSON document for machines")
 
@@ -122,10 +127,12 @@ class Command(BaseCommand):
     def do_evaluate(self, options: dict[str, Any]) -> None:
         """Prints the scores. The set is read in an installation of its own, which is gone afterwards."""
         try:
-            found = retrieval.check(json.loads(options["file"].read_text(encoding="utf-8")))
+            found = json.loads(options["file"].read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise CommandError(f"{options['file']} cannot be read: {error}", returncode=2) from error
-        scores = retrieval.score(found)
+        if options["known_items"]:
+            found = known_items(found, options["known_items"], is_together=options["together"])
+        scores = retrieval.score(retrieval.check(found))
         if options["json"]:
             self.stdout.write(json.dumps(scores, indent=2))
         else:
