@@ -255,6 +255,8 @@ def test_what_a_call_stands_on_may_come_and_go_by_group(house, server, spare):
         assert not refuses(house, server, spare)
         remove_sign_in_group(actor=cast.admin, rule=rule)
         assert refuses(house, server, spare)
+        give_role(actor=cast.admin, person=cast.lead.person, tenant=cast.team, role=Role.TEAM_LEAD)
+        assert not refuses(house, server, spare)
 
 
 def test_a_team_that_left_a_domain_finds_nothing_of_it(house, server, spare):

@@ -76,6 +76,14 @@ class Things:
     sign_in_group: SignInGroup
     api: Server | None = None
 
+    def keeper_role(self) -> dict[str, str]:
+        """Returns the names in the address of a role."""
+        return {"slug": self.team.slug, "handle": self.agent.sponsor.handle, "role": "team_lead"}
+
+    def rule(self) -> dict[str, str]:
+        """Returns the names in the address of a rule for a group from sign-in."""
+        return {"slug": self.team.slug, "uid": str(self.sign_in_group.uid)}
+
 
 @dataclass
 class World:

@@ -69,14 +69,6 @@ def member_of(things: Things) -> dict[str, Any]:
     return {"slug": things.team.slug, "handle": "stranger", "role": "member"}
 
 
-def keeper_role(things: Things) -> dict[str, Any]:
-    return {"slug": things.team.slug, "handle": things.agent.sponsor.handle, "role": "team_lead"}
-
-
-def rule_of(things: Things) -> dict[str, Any]:
-    return {"slug": things.team.slug, "uid": str(things.sign_in_group.uid)}
-
-
 def step_of(things: Things) -> dict[str, Any]:
     return {"uid": str(things.onboarding.uid), "key": "people"}
 
@@ -173,15 +165,15 @@ RULES: dict[str, Case] = {
     "PUT tenants/<slug:slug>/members/<slug:handle>/<slug:role>": Case(
         "200 403 200 403 403 404 404 401", "200 404 404 404 404 200 404 401", member_of),
     "DELETE tenants/<slug:slug>/members/<slug:handle>/<slug:role>": Case(
-        "204 403 204 403 403 404 404 401", "204 404 404 404 404 204 404 401", keeper_role),
+        "204 403 204 403 403 404 404 401", "204 404 404 404 404 204 404 401", Things.keeper_role),
 
     "GET tenants/<slug:slug>/sign-in-groups": Case(HOME_SEES, ABROAD_SEES, slug_of("team")),
     "POST tenants/<slug:slug>/sign-in-groups": Case(
         "201 403 201 403 403 404 404 401", "201 404 404 404 404 201 404 401",
         slug_of("team"), says(group="night-crew", role="reviewer")),
-    "GET tenants/<slug:slug>/sign-in-groups/<uuid:uid>": Case(HOME_SEES, ABROAD_SEES, rule_of),
+    "GET tenants/<slug:slug>/sign-in-groups/<uuid:uid>": Case(HOME_SEES, ABROAD_SEES, Things.rule),
     "DELETE tenants/<slug:slug>/sign-in-groups/<uuid:uid>": Case(
-        "204 403 204 403 403 404 404 401", "204 404 404 404 404 204 404 401", rule_of),
+        "204 403 204 403 403 404 404 401", "204 404 404 404 404 204 404 401", Things.rule),
 
     "GET onboardings": Case(ALL_SEE, ALL_SEE),
     "POST onboardings": Case(
