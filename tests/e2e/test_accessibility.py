@@ -91,7 +91,7 @@ CONTEXT = {
     "source-new": "/context/ledger/add/",
     "source-edit": "/context/ledger/sources/runbooks/edit/",
     "source-remove": "/context/ledger/sources/runbooks/remove/",
-    "inbox": "/context/inbox/",
+    "inbox": "/inbox/",
 }
 ONBOARDING = {
     "onboardings": "/onboarding/",
@@ -179,7 +179,7 @@ def test_screens_of_context(visit):
     for place in (
         "/context/ledger/sources/runbooks/?q=access",
         "/context/ledger/sources/runbooks/?q=notes",
-        "/context/inbox/",
+        "/inbox/",
     ):
         path = visitor.open(place).locator("a.open").first.get_attribute("href")
         assert not look_at(visitor.open(path))

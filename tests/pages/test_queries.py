@@ -31,7 +31,7 @@ LISTS = (
     "/blueprints/reviews/",
     "/repositories/",
     "/onboarding/",
-    "/context/inbox/",
+    "/inbox/",
     "/context/platform/sources/handbook/",
 )
 # What hangs together on one screen costs more, and no more than this, session and person and scope included.
@@ -61,7 +61,7 @@ OTHERS = {
     "/context/ledger/sources/waiting/": 9,
     "/context/ledger/sources/runbooks/": 9,
     "/context/documents/{document}/": 8,
-    "/context/inbox/{memory}/": 8,
+    "/inbox/{memory}/": 8,
 }
 
 
