@@ -136,10 +136,11 @@ class Membership(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=choices_of(Role))
     since = models.DateTimeField(default=clock.now, editable=False)
-    by_hand = models.BooleanField(default=True)
+    by_hand = models.BooleanField(default=True, db_default=True)
     groups = ArrayField(
         models.CharField(max_length=MAX_GROUP),
         default=list,
+        db_default=[],
         blank=True,
         help_text="The groups that gave it at the last sign-in and whose rules still stand, sorted.",
     )

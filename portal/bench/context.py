@@ -121,7 +121,7 @@ def _reading(
             repository, message=b"Documents", author=b"Bench <bench@localhost>", committer=b"Bench <bench@localhost>"
         )
         with tenant_scope(ALL):
-            source = add_source(actor=SYSTEM, owner=owner, slug="bench", name="Bench", kind=Source.Kind.GIT)
+            source = add_source(actor=SYSTEM, owner=owner, slug="bench", name="Bench")
         first = itertools.islice(from_checkout(repository).entries, read)
         taken = _timed(lambda: _import(source, first))
         yield Figure(name="Markdown documents read", value=read / taken, unit="documents/s", target=20, at_most=False)

@@ -32,12 +32,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='membership',
             name='by_hand',
-            field=models.BooleanField(default=True),
+            field=models.BooleanField(db_default=True, default=True),
         ),
         migrations.AddField(
             model_name='membership',
             name='groups',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=255), blank=True, default=list, help_text='The groups that gave it at the last sign-in and whose rules still stand, sorted.', size=None),
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=255), blank=True, db_default=[], default=list, help_text='The groups that gave it at the last sign-in and whose rules still stand, sorted.', size=None),
         ),
         migrations.AddConstraint(
             model_name='membership',

@@ -13,7 +13,7 @@ import pytest
 
 from tests.internal.house import bring
 
-QUERIES = 1_500
+QUERIES = 900
 """For each of the two teams."""
 AT_ONCE = 5
 _SUBJECTS = [
