@@ -11,10 +11,11 @@ import psycopg
 from portal.bench import estate as estates
 from portal.bench import machine, messages
 from portal.bench.figures import Figure, Report
-from portal.bench.installation import free_ports, installed, server_version
+from portal.bench.installation import installed, server_version
 from portal.bench.load import Measured, Plan
 from portal.bench.processes import Gateway, database_cpu_seconds, give_core, run_load, serving_gateway, serving_upstream
 from portal.config import Config
+from portal.ports import free_ports
 
 MANY: Final = 32
 SERVER: Final = "tools"

@@ -1,12 +1,10 @@
 """An installation of its own for one bench: real embedded PostgreSQL with fsync on, all roles, all migrations."""
 
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 import psycopg
 from django.conf import settings
@@ -16,8 +14,7 @@ from django.db import connection, connections
 from portal import database, dsn, keys, postgres
 from portal.cli.processes import prepare_audit_key
 from portal.config import Config, load
-
-HOST: Final = "127.0.0.1"
+from portal.ports import HOST, free_ports
 
 
 @contextmanager
@@ -75,22 +72,3 @@ def server_version(config: Config) -> str:
     with psycopg.connect(config.dsn("owner")) as asked:
         row = asked.execute("SHOW server_version").fetchone()
     return str(row[0]).split()[0] if row else ""
-
-
-def free_ports(count: int) -> int:
-    """Returns the first of `count` neighbouring ports that nobody listens on."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            first = int(probe.getsockname()[1])
-        if first + count < 65_536 and all(_is_free(first + more) for more in range(1, count)):
-            return first
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True

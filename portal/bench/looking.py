@@ -12,9 +12,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from portal.bench.figures import Figure
-from portal.bench.installation import HOST
 from portal.config import Config
 from portal.management.commands.prepare import collect_static
+from portal.ports import HOST
 from tenants.principals import SYSTEM
 from tenants.queries import person_by_handle
 from tenants.scope import ALL, tenant_scope

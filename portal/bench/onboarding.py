@@ -15,11 +15,12 @@ from typing import Final
 from portal.bench import machine
 from portal.bench.figures import Figure, Report
 from portal.bench.forms import Visitor
-from portal.bench.installation import HOST, free_ports, server_version, temporary_data
+from portal.bench.installation import server_version, temporary_data
 from portal.bench.processes import is_ready
 from portal.cli.processes import MANAGE, ROOT
 from portal.config import load
 from portal.demo.loading import PASSWORDS
+from portal.ports import HOST, free_ports
 
 _PATIENCE: Final = 300.0
 _KEY: Final = "bench-key"

@@ -14,11 +14,11 @@ from typing import Final
 
 import psutil
 
-from portal.bench.installation import HOST
 from portal.bench.load import Measured, Plan
 from portal.bench.upstream import CREDENTIAL
 from portal.cli.processes import ROOT, children
 from portal.config import Config
+from portal.ports import HOST
 
 _PATIENCE: Final = 30.0
 

@@ -14,9 +14,10 @@ from portal.bench import estate as estates
 from portal.bench import machine
 from portal.bench.figures import Figure, Report
 from portal.bench.gateway import SERVER
-from portal.bench.installation import free_ports, installed, server_version, temporary_data
+from portal.bench.installation import installed, server_version, temporary_data
 from portal.bench.processes import is_ready, serving_gateway
 from portal.cli.processes import MANAGE
+from portal.ports import free_ports
 
 _PATIENCE = 300.0
 

@@ -5,7 +5,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from portal.demo.pipeline import pipeline_server
 from portal.demo.serving import HEADER
 from portal.keyring import sealing_key
 from portal.keys import write_atomically
+from portal.ports import free_ports
 from registry.addresses import AddressPolicy
 from registry.models import Server
 from registry.probe import look
@@ -77,7 +77,7 @@ def prepare_applications(config: Config) -> Path:
     if not (directory / "keys.json").exists():
         keys = {name: secrets.token_urlsafe(24) for name in ("pipeline", "ledger")}
         write_atomically(directory / "keys.json", json.dumps(keys).encode(), mode=0o600)
-        write_atomically(directory / "port", str(_free_port()).encode(), mode=0o600)
+        write_atomically(directory / "port", str(free_ports()).encode(), mode=0o600)
     if shutil.which("git") and not (directory / "handbook").exists():
         _make_handbook(directory / "handbook")
     return directory
@@ -248,10 +248,3 @@ def _make_handbook(directory: Path) -> None:
     author = ["-c", "user.name=Nordhafen", "-c", f"user.email=handbook@{estate.MAIL_DOMAIN}"]
     for words in (["init", "-q", "-b", "main"], ["add", "."], [*author, "commit", "-q", "-m", "Write the handbook"]):
         subprocess.run(["git", "-C", str(directory), *words], check=True, capture_output=True)
-
-
-def _free_port() -> int:
-    """Returns a port that nobody listens on now. It is kept, because the registered URLs name it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -6,7 +6,6 @@ browser had anything to complain about.
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from django.db import connection, connections
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from portal import dsn as dsns
+from portal.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery"
@@ -74,9 +74,7 @@ def e2e_database(installation, django_db_setup, django_db_blocker) -> Iterator[C
 @pytest.fixture(scope="session")
 def portal(installation, e2e_database, tmp_path_factory) -> Iterator[Portal]:
     """Returns the running portal with its estate and its log in place."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_ports()
     url = f"http://127.0.0.1:{port}"
     data = tmp_path_factory.mktemp("portal")
     for part in ("public", "secrets"):

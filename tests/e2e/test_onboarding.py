@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from portal.ports import free_ports
 from tests.apps.classification.repositories import make_repository
-from tests.processes.running import ROOT, Up, environment, free_port
+from tests.processes.running import ROOT, Up, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -29,7 +30,7 @@ QUESTION = "when are card settlements booked"
 @pytest.fixture(scope="module")
 def upstream():
     """Yields the address of an application that asks for a key, as a team would bring one."""
-    port = free_port()
+    port = free_ports()
     with tempfile.TemporaryDirectory(prefix="hanse-app-") as place:
         (Path(place) / "keys.json").write_text(json.dumps({"pipeline": KEY, "ledger": KEY}))
         command = [sys.executable, "-m", "portal.demo.serving", place, str(port)]

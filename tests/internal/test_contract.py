@@ -49,12 +49,9 @@ def test_where_tiers_contradict_each_other_the_nearer_counts_and_the_other_stays
     assert ledger["rank"] < platform["rank"]
     assert platform["overruled_by"] == ledger["uri"]
     assert "overruled_by" not in ledger
-    (conflict,) = answer["conflicts"]
-    assert (conflict["subject"], conflict["winner_tier"], conflict["loser_tier"]) == (
-        "Freeze windows",
-        "team",
-        "platform",
-    )
+    # Other tests of this house plant documents that are alike, too.
+    (conflict,) = [one for one in answer["conflicts"] if one["subject"] == "Freeze windows"]
+    assert (conflict["winner_tier"], conflict["loser_tier"]) == ("team", "platform")
 
 
 def test_tier_source_day_and_limit_narrow_a_search(house):

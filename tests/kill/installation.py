@@ -10,7 +10,6 @@ import json
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ import psycopg
 from portal import config as hanse_config
 from portal import database, dsn, keys, postgres
 from portal.cli import processes
+from portal.ports import free_ports
 from registry.rules import pin_of
 from tests.gateway.estate import Estate, TokenMaker, make_estate
 
@@ -43,19 +43,6 @@ def wait_for(condition: Callable[[], object], what: str, seconds: float = 60.0) 
     while not condition():
         assert time.monotonic() < until, what
         time.sleep(0.01)
-
-
-def free_ports() -> int:
-    """Returns a port such that it and the next one are free."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
 
 
 def _die_with_parent() -> None:
@@ -79,7 +66,7 @@ class Installation:
         self.upstream = upstream
         self.place = Path(tempfile.mkdtemp(prefix="hanse-k"))
         self.place.chmod(0o755)
-        self.port = free_ports()
+        self.port = free_ports(2)
         self.gateway_url = f"http://127.0.0.1:{self.port + 1}"
         self.config = hanse_config.load(
             {

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,20 +13,9 @@ from typing import Self
 
 import psutil
 
+from portal.ports import free_ports
+
 ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-def free_port() -> int:
-    """Returns a port such that it and the next one are free."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -41,7 +29,7 @@ class Up:
 
     data: Path
     arguments: Sequence[str] = ()
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=lambda: free_ports(2))
     changes: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
