@@ -1,23 +1,26 @@
 """The step of an onboarding that shows what arrives by itself, forks what is wanted otherwise, and measures repositories."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from blueprints.models import Blueprint, Fork, Repository
 from blueprints.queries.adoption import blueprint_counts, check_counts, checks_in_force, taken_by
 from blueprints.queries.library import library_of, version_of
 from blueprints.queries.repositories import repositories
 from blueprints.services.forking import fork_blueprint
-from blueprints.services.repositories import MAX_NAME, register_repository
+from blueprints.services.repositories import register_repository
 from blueprints.tasks import wake
 from kernel.counting import counted
 from kernel.errors import Invalid
-from registry.addresses import check_url
-from registry.git.fetching import Sources
+from registry.git.fetching import Sources, fault_of_address, name_of_address
 from tenants import onboarding
 from tenants.models import Onboarding, Tenant
 from tenants.onboarding import Field, Line, Means, Outcome, State, Step, Values
 from tenants.principals import Principal
 from tenants.rosters import slug_from
+
+MAX_NAMED: Final = 20
+"""How many repositories one act registers: each address is looked up while somebody waits."""
 
 
 def _team(row: Onboarding) -> Tenant:
@@ -82,12 +85,16 @@ def _plan(actor: Principal, row: Onboarding, values: Values) -> Iterator[Line]:
 def _plan_repositories(actor: Principal, team: Tenant, values: Values) -> Iterator[Line]:
     """Yields what is registered, then what would be. Whether an address may be reached is looked at by the act."""
     known = _known(actor, team)
+    if len(_named(values)) > MAX_NAMED:
+        said = f"At most {MAX_NAMED} at once; the others can follow."
+        yield Line(mark="fault", kind="repository", field="repositories", text=said)
+        return
     for repository in known.values():
         yield Line(mark="there", kind="repository", text=f"{repository.slug}: {_standing(repository)}")
     for url, branch in _named(values):
         if (url, branch) in known:
             continue
-        if fault := _fault_of(url):
+        if fault := fault_of_address(url):
             yield Line(mark="fault", kind="repository", field="repositories", text=f"{url}: {fault}")
         else:
             yield Line(mark="make", kind="repository", text=f"{url}{f', branch {branch}' if branch else ''}: measured")
@@ -109,16 +116,6 @@ def _named(values: Values) -> list[tuple[str, str]]:
     return list(dict.fromkeys((words[0], words[1].strip() if words[1:] else "") for words in lines if words))
 
 
-def _fault_of(url: str) -> str:
-    if url.startswith("file:"):
-        return ""
-    try:
-        check_url(url)
-    except Invalid as error:
-        return error.message
-    return ""
-
-
 def _register(actor: Principal, team: Tenant, values: Values, means: Means) -> int:
     """Registers what is named and not there yet, under a name of its own. Returns how many they were."""
     known, made = _known(actor, team), 0
@@ -126,7 +123,7 @@ def _register(actor: Principal, team: Tenant, values: Values, means: Means) -> i
     for url, branch in _named(values):
         if (url, branch) in known:
             continue
-        name = url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")[:MAX_NAME] or "repository"
+        name = name_of_address(url)
         slug = _free(slug_from(name) or "repository", taken)
         try:
             repository = register_repository(

@@ -19,10 +19,9 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
 from kernel.errors import TooLarge
+from portal.uploading import MAX_TOTAL
 from registry.context.entries import limit_of, shown_path
 
-MAX_UPLOAD: Final = 100_000_000
-"""The most bytes of one request."""
 DOCUMENTS: Final = "documents"
 _IN_MEMORY: Final = 1 << 20
 _WORDS: Final = {"true": True, "false": False}
@@ -69,8 +68,8 @@ class UploadParser(BaseParser):
     ) -> dict[str, Any]:
         """Returns the values. Raises before more than the limits was taken in."""
         meta = dict((parser_context or {})["request"].META)
-        if int(meta["CONTENT_LENGTH"]) > MAX_UPLOAD:
-            raise TooLarge(f"A request brings at most {MAX_UPLOAD:,} bytes; divide it.", limit=MAX_UPLOAD)
+        if int(meta["CONTENT_LENGTH"]) > MAX_TOTAL:
+            raise TooLarge(f"A request brings at most {MAX_TOTAL:,} bytes; divide it.", limit=MAX_TOTAL)
         try:
             fields, files = _Form(meta, stream, [_Spool()], "utf-8").parse()
         except MultiPartParserError as error:

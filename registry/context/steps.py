@@ -8,7 +8,6 @@ from django.db.models import Sum
 from kernel import clock
 from kernel.counting import counted
 from kernel.errors import Invalid
-from registry.addresses import check_url
 from registry.context import queries
 from registry.context.entries import pasted
 from registry.context.keeping import digest_of
@@ -17,7 +16,7 @@ from registry.context.services.imports import begin_fetch, begin_import
 from registry.context.services.memories import REMEMBERED
 from registry.context.services.sources import add_source
 from registry.context.tasks import wake
-from registry.git.fetching import Sources
+from registry.git.fetching import Sources, fault_of_address, name_of_address
 from tenants.models import Onboarding, Tenant
 from tenants.onboarding import Field, Line, Means, Outcome, State, Step, Values
 from tenants.principals import Principal
@@ -114,7 +113,7 @@ def _plan_repository(actor: Principal, mine: list[Source], values: Values) -> It
 
 
 def _plan_addition(url: str, branch: str) -> Line:
-    if fault := _fault_of(url):
+    if fault := fault_of_address(url):
         return Line(mark="fault", kind="repository", field="url", text=fault)
     where = f"{url}, branch {branch}" if branch else url
     return Line(mark="make", kind="repository", text=f"{where}: added as “{_slug_of(url)}” and read")
@@ -158,7 +157,7 @@ def _add_repository(actor: Principal, team: Tenant, values: Values, means: Means
             actor=actor,
             owner=team,
             slug=_slug_of(url),
-            name=_name_of(url),
+            name=name_of_address(url),
             kind=Source.Kind.GIT,
             location=url,
             branch=_text(values, "branch"),
@@ -188,23 +187,8 @@ def _told(actor: Principal, source: Source) -> str:
     return f"{source.location}: {reading.fault}" if reading.fault else f"{source.location} at {source.commit[:12]}"
 
 
-def _fault_of(url: str) -> str:
-    """What can be said of an address without reaching for it; the act looks where it leads."""
-    if url.startswith("file:"):
-        return ""
-    try:
-        check_url(url)
-    except Invalid as error:
-        return error.message
-    return ""
-
-
-def _name_of(url: str) -> str:
-    return url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")[:120] or "Repository"
-
-
 def _slug_of(url: str) -> str:
-    slug = slug_from(_name_of(url)) or "repository"
+    slug = slug_from(name_of_address(url)) or "repository"
     return f"{slug}-repository"[:48] if slug == PAGES or slug.startswith(REMEMBERED) else slug
 
 

@@ -23,6 +23,7 @@ from registry.git.packs import check_pack
 from registry.git.wire import PinnedClient, pinned_addresses, receive
 
 MAX_BRANCH: Final = 200
+MAX_NAME: Final = 120
 _ID: Final = re.compile(r"[0-9a-f]{40}")
 _LOCAL: Final = "file:"
 _CONFIG: Final = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n"
@@ -53,6 +54,22 @@ def check_source(url: str, branch: str, sources: Sources) -> str:
     except DomainError as error:
         raise Invalid(error.message, errors={"url": [error.message]}, code=error.error_code) from error
     return target.url
+
+
+def fault_of_address(url: str) -> str:
+    """Returns what is wrong with an address as it is written, empty when nothing is. Where it leads is not looked at."""
+    if url.startswith(_LOCAL):
+        return ""
+    try:
+        _target_of(url)
+    except Invalid as error:
+        return error.message
+    return ""
+
+
+def name_of_address(url: str) -> str:
+    """Returns how people call the repository at an address: its last part."""
+    return url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")[:MAX_NAME] or "repository"
 
 
 @contextmanager

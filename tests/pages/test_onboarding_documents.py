@@ -145,6 +145,14 @@ def test_repositories_are_registered_and_measured(lead, row, place, tmp_path):
     assert there.count() == 2
 
 
+def test_more_repositories_than_are_looked_up_at_once_are_refused(lead, row, tmp_path):
+    named = "\n".join(f"https://host.example/{number}" for number in range(21))
+    response = fill(lead, row, "libraries", "commit", repositories=named)
+    assert response.status_code == 422
+    assert "At most 20 at once" in response.content.decode()
+    assert not Repository.objects.filter(owner=row.owner).exists()
+
+
 def test_an_http_api_is_the_first_server(lead, row, asked, django_capture_on_commit_callbacks):
     page = lead.get(at(row, "server")).content.decode()
     assert reverse("onboarding_wrap", args=[row.uid]) in page

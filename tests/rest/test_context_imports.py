@@ -158,7 +158,7 @@ def test_a_document_that_is_too_large_is_named_and_nothing_is_begun(call, upload
 
 
 def test_a_request_that_is_too_large_is_refused_before_it_is_taken_in(upload, monkeypatch, settings):
-    monkeypatch.setattr(uploads, "MAX_UPLOAD", 5_000)
+    monkeypatch.setattr(uploads, "MAX_TOTAL", 5_000)
     answer = upload("member", [("a.md", b"x" * 6_000)])
     assert (answer.status_code, answer.json()["limit"]) == (413, 5_000)
     settings.DATA_UPLOAD_MAX_NUMBER_FILES = 3
