@@ -13,7 +13,7 @@ import pytest
 
 from tests.internal.house import bring
 
-QUERIES = 900
+QUERIES = 1_500
 """For each of the two teams."""
 AT_ONCE = 5
 _SUBJECTS = [
