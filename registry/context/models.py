@@ -66,7 +66,7 @@ class Source(models.Model):
         return f"source:{self.uid}"
 
 
-class RepositoryCredential(models.Model):
+class GitCredential(models.Model):
     """What is shown to the server of a repository, sealed on entry: nothing in the portal can read it again."""
 
     uid = models.UUIDField(unique=True, default=ids.new_uid, editable=False)
@@ -82,7 +82,7 @@ class RepositoryCredential(models.Model):
         abstract = True
 
 
-class SourceCredential(RepositoryCredential):
+class SourceCredential(GitCredential):
     """The credential of a repository that documents are read from. It goes with its source."""
 
     source = models.OneToOneField(Source, on_delete=models.CASCADE, related_name="credential")
