@@ -5,7 +5,7 @@ for the gateway and bound to one server, one origin and one header; a repository
 whose it is, one address and one kind. Moved anywhere else, neither opens.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
@@ -15,6 +15,18 @@ from kernel.canonical import canonical_json
 SUITE: Final = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 _PREFIX: Final = b"hanse/credential/v1 "
 _REPOSITORY: Final = b"hanse/repository-credential/v1 "
+
+
+class Key(Protocol):
+    """A public key and its name."""
+
+    @property
+    def public(self) -> X25519PublicKey:
+        """What credentials are sealed to."""
+
+    @property
+    def key_id(self) -> str:
+        """Its name."""
 
 
 def binding(*, server_uid: str, origin: str, header: str) -> bytes:

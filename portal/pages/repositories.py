@@ -30,6 +30,7 @@ from portal.pages.screens import is_partial, principal_of, screen, show, submit
 from portal.parts import readiness
 from portal.parts.navigation import Crumb
 from portal.sources import repository_sources
+from registry.git.wire import is_about_credentials
 from tenants import authority
 from tenants import queries as tenants
 from tenants.principals import Principal
@@ -231,6 +232,7 @@ def show_repository(request: HttpRequest, repository: Repository, **more: object
         "owner": repository.owner,
         "credential": queries.credential_of(principal, repository),
         "credential_form": GitCredentialForm(),
+        "wants_credential": is_about_credentials(repository.fault),
         **more,
     }
     return render(request, "pages/repositories/page.html", context, status=422 if more else 200)

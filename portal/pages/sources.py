@@ -27,6 +27,7 @@ from registry.context.services import imports as reading
 from registry.context.services import sources as services
 from registry.context.services.credentials import set_source_credential
 from registry.context.tasks import wake
+from registry.git.wire import is_about_credentials
 from tenants import authority
 from tenants import queries as tenants
 from tenants.principals import Principal
@@ -160,6 +161,7 @@ def show_source(request: HttpRequest, found: Source, page: lists.Page, **more: o
         "trail": trail_of_source(found),
         "credential": queries.credential_of(principal, found) if found.kind == Source.Kind.GIT else None,
         "credential_form": GitCredentialForm(),
+        "wants_credential": bool(readings) and is_about_credentials(readings[0].fault),
         **more,
     }
     response = show(request, "pages/context/source.html", context, part="results")

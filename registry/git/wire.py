@@ -49,6 +49,11 @@ _CODES: Final = {
 }
 
 
+def is_about_credentials(fault: str) -> bool:
+    """Tells whether a fetch ended for want of a credential, or because the one that was shown is refused."""
+    return any(fault == _REASONS[key] for key in _REASONS if key[0] != 404)
+
+
 @dataclass(slots=True)
 class Reply:
     """What dulwich asks of a response."""
