@@ -23,6 +23,9 @@ from registry.sealing import SUITE, repository_binding, seal_for_worker
 KINDS: Final = (("basic", "User name and token"), ("bearer", "Bearer token"))
 USERNAME: Final = "x-access-token"
 """Whom a token is shown for when nobody was named; most servers look at the token alone."""
+UNOPENED: Final = (
+    "The credential of this repository does not open: it was sealed for another address or key. Set it again."
+)
 MIN_SECRET: Final = 8
 """What is shorter stands in any text by chance, so it could not be cut out of what a server answers."""
 MAX_SECRET: Final = 4_096
@@ -80,8 +83,7 @@ class Vault:
         except (InvalidTag, ValueError):
             value = b""
         if not _HEADER.fullmatch(value):
-            said = "The credential that is kept for this repository does not open for this address: set it again."
-            raise Invalid(said, code="credential_unreadable") from None
+            raise Invalid(UNOPENED, code="credential_unreadable") from None
         return Login(target.origin, Secret(value), patterns_for([value]))
 
     def _key(self) -> X25519PrivateKey:

@@ -18,7 +18,7 @@ from dulwich.errors import GitProtocolError, NotGitRepository
 
 from kernel.errors import Invalid
 from registry.addresses import AddressPolicy, ParsedUrl, resolve
-from registry.git.access import NOBODY, Login
+from registry.git.access import NOBODY, UNOPENED, Login
 from registry.git.bounds import Bounds, Watch, in_one_line, refused, unreachable
 
 CONNECT_SECONDS: Final = 10.0
@@ -50,8 +50,8 @@ _CODES: Final = {
 
 
 def is_about_credentials(fault: str) -> bool:
-    """Tells whether a fetch ended for want of a credential, or because the one that was shown is refused."""
-    return any(fault == _REASONS[key] for key in _REASONS if key[0] != 404)
+    """Tells whether a fetch ended for want of a credential, or because the one that is kept opens nothing."""
+    return fault == UNOPENED or fault in {_REASONS[key] for key in _REASONS if key[0] != 404}
 
 
 @dataclass(slots=True)
