@@ -210,7 +210,7 @@ def test_a_search_is_not_kept_as_asked_in_vain(call):
 def test_coverage_counts_by_tenant(call):
     shown = call("lead", "GET", "context/coverage/ledger").json()
     assert {name: shown[name] for name in ("sources", "documents", "chunks", "withheld", "waiting", "gaps")} == {
-        "sources": 2, "documents": 1, "chunks": 2, "withheld": 1, "waiting": 1, "gaps": 1,
+        "sources": 3, "documents": 1, "chunks": 2, "withheld": 1, "waiting": 1, "gaps": 1,
     }  # fmt: skip
     rows = items(call("lead", "GET", "context/coverage"))
     assert [row["tenant"]["slug"] for row in rows] == ["ledger", "payments", "platform"]
