@@ -15,6 +15,7 @@ from simple_history.models import HistoricalRecords
 from blueprints.classification.standing import Standing, standing
 from blueprints.versions import namespace_of
 from kernel import clock, ids
+from registry.context.models import GitCredential
 from tenants.models import Person, Tenant
 from tenants.ownership import OwnedQuerySet
 
@@ -351,6 +352,11 @@ class Repository(models.Model):
         """The name by which records and the log speak of it: `team/slug`."""
         return f"{self.owner.slug}/{self.slug}"
 
+    @property
+    def subject(self) -> str:
+        """What its credential is sealed for."""
+        return f"repository:{self.uid}"
+
     def standing_at(self, at: datetime, *, signed: bool = True, commits_since: int = 0) -> Standing:
         """Returns what it may be used for at a moment, and why. `queries.standing_of` looks at the signature, too."""
         return standing(
@@ -371,6 +377,17 @@ class Repository(models.Model):
         if self.expires_at is None:
             return "unmeasured"
         return "measured" if at < self.expires_at else "expired"
+
+
+class RepositoryCredential(GitCredential):
+    """The credential of a repository that is measured. It goes with the repository."""
+
+    repository = models.OneToOneField(Repository, on_delete=models.CASCADE, related_name="credential")
+
+    objects: ClassVar[models.Manager[RepositoryCredential]] = OwnedQuerySet["RepositoryCredential"].as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "id"], name="repository_credential_by_owner")]
 
 
 class PatternRequest(models.Model):

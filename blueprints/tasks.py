@@ -60,7 +60,7 @@ def measure_repository(repository_id: int) -> None:
 def measure(job: Job) -> Classification:
     """Returns what the repository of a job is fit for. It is fetched into a directory that is gone afterwards."""
     sources: Callable[[], Sources] = import_string(settings.REPOSITORY_SOURCES)
-    with fetched(job.url, sources=sources(), branch=job.branch) as clone:
+    with fetched(job.url, sources=sources(), branch=job.branch, sealed=job.sealed) as clone:
         top = clone.check_out()
         _note(job, Repository.Stage.READING)
         now = clock.now()

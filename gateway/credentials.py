@@ -8,10 +8,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from gateway.scrub import Patterns, patterns_for, scrub
 from gateway.snapshot import SealedCredential, Server, Snapshot
 from kernel.errors import Unavailable
 from kernel.secrets import Secret
+from registry.scrub import Patterns, patterns_for, scrub
 from registry.sealing import SUITE, binding
 
 # What the gateway itself says on each request; a credential must not speak in its place.

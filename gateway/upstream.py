@@ -14,7 +14,6 @@ from gateway.egress import Egress, Target, UpstreamError
 from gateway.envelope import LEGACY_VERSIONS, META_CAPABILITIES, META_CLIENT, META_VERSION, MODERN_VERSION
 from gateway.legacy import SERVER_INFO, downgrade
 from gateway.rewrite import last_event, open_response, write_json
-from gateway.scrub import Patterns, scrub
 from gateway.session import LegacySessions
 from gateway.snapshot import Server
 from gateway.surface import Route
@@ -22,6 +21,7 @@ from gateway.vouching import Vouch
 from gateway.wire import UPSTREAM, Era, Limits
 from gateway.wrapped.answer import read_result
 from gateway.wrapped.request import Request
+from registry.scrub import Patterns, scrub
 
 _META: Final = orjson.dumps(
     {

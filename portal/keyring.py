@@ -1,4 +1,4 @@
-"""The keys that pages need: the public one that seals credentials, and the private ones that sign tokens and records."""
+"""The keys that pages need: the public ones that seal credentials, and the private ones that sign tokens and records."""
 
 import hashlib
 from base64 import b64decode
@@ -13,24 +13,39 @@ from joserfc.jwk import OKPKey
 
 from blueprints.classification.sealing import Signer
 from kernel.errors import Invalid, Unavailable
-from portal.keys import records_key_path, records_public_path, token_key_path
+from portal.keys import (
+    records_key_path,
+    records_public_path,
+    repository_public_path,
+    sealing_public_path,
+    token_key_path,
+)
 from tenants.identity.tokens import Issuer
 
 
 @dataclass(frozen=True, slots=True)
 class SealingKey:
-    """The gateway's public key and the name it goes by: the start of its SHA-256."""
+    """A public key that credentials are sealed to, and the name it goes by: the start of its SHA-256."""
 
     public: X25519PublicKey
     key_id: str
 
 
 def sealing_key() -> SealingKey:
-    """Returns the key that credentials are sealed to. The portal never has its private half."""
+    """Returns the key that credentials of servers are sealed to. The portal never has its private half."""
+    return _public_key(sealing_public_path(settings.HANSE), "The gateway's")
+
+
+def repository_key() -> SealingKey:
+    """Returns the key that credentials of repositories are sealed to. Its private half is the worker's alone."""
+    return _public_key(repository_public_path(settings.HANSE), "The worker's")
+
+
+def _public_key(path: Path, whose: str) -> SealingKey:
     try:
-        raw = b64decode((settings.HANSE.public_dir / "hpke.pub").read_bytes())
+        raw = b64decode(path.read_bytes())
     except OSError as error:
-        raise Unavailable("The gateway's public key is not there yet, so nothing can be sealed.") from error
+        raise Unavailable(f"{whose} public key is not there yet, so nothing can be sealed.") from error
     return SealingKey(X25519PublicKey.from_public_bytes(raw), hashlib.sha256(raw).hexdigest()[:16])
 
 

@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -20,15 +21,19 @@ from joserfc.jwk import OKPKey
 
 from portal.config import Config
 
+GROUPS: Final = ("owner", "portal", "gateway", "audit", "worker")
+"""Who has secrets: a directory below `secrets/` for each, which the processes of the others need not read."""
+
 
 def prepare_keys(config: Config) -> None:
     """Makes every key that is missing and writes the public halves. Never replaces a key that is there."""
-    for group in ("owner", "portal", "gateway", "audit"):
+    for group in GROUPS:
         private_directory(config.secrets_dir(group))
     private_directory(config.public_dir, mode=0o755)
     keep_secret(config.secrets_dir("portal") / "django.key", lambda: secrets.token_urlsafe(48))
     _prepare_token_key(config)
-    _prepare_sealing_key(config)
+    _prepare_sealing_key(sealing_key_path(config), sealing_public_path(config))
+    _prepare_sealing_key(repository_key_path(config), repository_public_path(config))
     _prepare_records_key(config)
     _prepare_assertion_key(config)
 
@@ -46,6 +51,21 @@ def token_jwks_path(config: Config) -> Path:
 def sealing_key_path(config: Config) -> Path:
     """Returns the file of the X25519 key that opens credentials; only the gateway reads it."""
     return config.secrets_dir("gateway") / "hpke.pem"
+
+
+def sealing_public_path(config: Config) -> Path:
+    """Returns the file with the public half of that key, to which credentials of servers are sealed."""
+    return config.public_dir / "hpke.pub"
+
+
+def repository_key_path(config: Config) -> Path:
+    """Returns the file of the X25519 key that opens credentials of repositories; only the worker reads it."""
+    return config.secrets_dir("worker") / "repository.pem"
+
+
+def repository_public_path(config: Config) -> Path:
+    """Returns the file with the public half of that key, to which credentials of repositories are sealed."""
+    return config.public_dir / "repository.pub"
 
 
 def records_key_path(config: Config) -> Path:
@@ -117,11 +137,11 @@ def _prepare_token_key(config: Config) -> None:
     _write_changed(token_jwks_path(config), text.encode())
 
 
-def _prepare_sealing_key(config: Config) -> None:
-    pem = keep_secret(sealing_key_path(config), lambda: _private_pem(X25519PrivateKey.generate()))
+def _prepare_sealing_key(path: Path, public: Path) -> None:
+    pem = keep_secret(path, lambda: _private_pem(X25519PrivateKey.generate()))
     private = load_pem_private_key(pem.encode(), password=None)
     raw = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    _write_changed(config.public_dir / "hpke.pub", base64.b64encode(raw) + b"\n")
+    _write_changed(public, base64.b64encode(raw) + b"\n")
 
 
 def _prepare_records_key(config: Config) -> None:

@@ -23,7 +23,7 @@ from registry.addresses import AddressPolicy
 from registry.context.entries import Entry
 from registry.context.models import Import
 from registry.context.services.imports import begin_import
-from registry.context.steps import pages_of
+from registry.context.steps import RepositoryMeans, pages_of
 from registry.context.tasks import wake
 from registry.models import Server, Tool
 from registry.steps import ServerMeans
@@ -119,9 +119,9 @@ def _call_patiently(actor: Principal, delegation: Delegation, tool: Tool, argume
 def means(secrets: Mapping[str, Secret], *, passwords: bool) -> Means:
     """Returns what the steps need from up here: allowed addresses, the sealing key, who makes first passwords, and repositories."""
     addresses = AddressPolicy(settings.HANSE.upstream_allow)
-    return Means(
-        secrets, (ServerMeans(addresses, keyring.sealing_key), NewPasswords(wanted=passwords), repository_sources())
-    )
+    servers = ServerMeans(addresses, keyring.sealing_key)
+    repositories = RepositoryMeans(keyring.repository_key)
+    return Means(secrets, (servers, NewPasswords(wanted=passwords), repository_sources(), repositories))
 
 
 def wrap_first_api(actor: Principal, row: Onboarding, said: Mapping[str, Any]) -> Server:

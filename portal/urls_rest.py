@@ -14,6 +14,7 @@ from portal.rest.resources.delegations import DelegationResource
 from portal.rest.resources.descriptions import Nowhere, OpenAPI
 from portal.rest.resources.documents import DocumentResource as ContextDocumentResource
 from portal.rest.resources.forks import ForkResource
+from portal.rest.resources.git_credentials import RepositoryCredentialResource, SourceCredentialResource
 from portal.rest.resources.groups import GroupResource
 from portal.rest.resources.harness import HarnessResource
 from portal.rest.resources.imports import ImportResource, SourceImportResource
@@ -38,6 +39,7 @@ from portal.rest.resources.wrapping import ApiResource, DocumentResource
 LIST: Final = {"get": "list"}
 LIST_AND_CREATE: Final = {"get": "list", "post": "create"}
 READ: Final = {"get": "retrieve"}
+SECRET: Final = {**READ, "put": "update", "delete": "destroy"}
 READ_AND_CHANGE: Final = {"get": "retrieve", "patch": "partial_update"}
 REPOSITORY: Final = "repositories/<slug:team>/<slug:slug>"
 BLUEPRINT: Final = "blueprints/<namespace:namespace>/<slug:name>"
@@ -91,7 +93,7 @@ urlpatterns = [
     _at("servers/<slug:slug>", ServerResource, READ_AND_CHANGE),
     *_acts("servers/<slug:slug>", ServerResource, "probe", "activate", "quarantine", "retire"),
     *_acts("servers/<slug:slug>", ServerResource, "tools", "probes", "changes", "callers", "contract", method="get"),
-    _at("servers/<slug:slug>/credential", CredentialResource, {**READ, "put": "update", "delete": "destroy"}),
+    _at("servers/<slug:slug>/credential", CredentialResource, SECRET),
     _at("apis", ApiResource, {"post": "create"}),
     _at("servers/<slug:slug>/document", DocumentResource, {**READ, "put": "update"}),
     _at("servers/<slug:slug>/document/preview", DocumentResource, {"post": "preview"}),
@@ -103,6 +105,7 @@ urlpatterns = [
     _at("repositories", RepositoryResource, LIST_AND_CREATE),
     _at(REPOSITORY, RepositoryResource, {**READ_AND_CHANGE, "delete": "destroy"}),
     *_acts(REPOSITORY, RepositoryResource, "measure", "lower"),
+    _at(f"{REPOSITORY}/credential", RepositoryCredentialResource, SECRET),
     *_acts(REPOSITORY, RepositoryResource, "record", "changes", method="get"),
     _at(f"{REPOSITORY}/requests", RepositoryRequestResource, LIST_AND_CREATE),
     _at("pattern-requests", PatternRequestResource, LIST),
@@ -132,6 +135,7 @@ urlpatterns = [
     _at("context/coverage/<slug:slug>", CoverageResource, READ),
     _at("context/sources", SourceResource, LIST_AND_CREATE),
     _at(SOURCE, SourceResource, {**READ_AND_CHANGE, "delete": "destroy"}),
+    _at(f"{SOURCE}/credential", SourceCredentialResource, SECRET),
     _at(f"{SOURCE}/documents", ContextDocumentResource, {"get": "of_source"}),
     _at(f"{SOURCE}/imports", SourceImportResource, {"get": "of_source", "post": "begin"}),
     _at("context/documents", ContextDocumentResource, LIST),

@@ -13,7 +13,7 @@ from simple_history.models import HistoricalRecords
 
 from kernel import clock, ids
 from registry.context.memories import Gap, Memory
-from registry.context.models import Chunk, Document, Import, ImportItem, Source, Word
+from registry.context.models import Chunk, Document, Import, ImportItem, Source, SourceCredential, Word
 from tenants.models import Person, Tenant
 from tenants.ownership import OwnedQuerySet
 from tenants.rules import Effect, Sensitivity, choices_of
@@ -29,6 +29,7 @@ __all__ = [
     "Probe",
     "Server",
     "Source",
+    "SourceCredential",
     "Tool",
     "ToolGroup",
     "Word",

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from django.db import transaction
 from django.db.models import QuerySet
 
@@ -14,6 +13,7 @@ from registry.addresses import AddressPolicy
 from registry.context.steps import DOCUMENTS
 from registry.contract import errors_of
 from registry.models import Server, Tool
+from registry.sealing import Key
 from registry.surfaces import approve_tool
 from registry.tasks import probe_server
 from tenants import onboarding
@@ -27,18 +27,6 @@ KINDS: Final = [("none", "None"), ("bearer", "Bearer token"), ("header", "Header
 WAITING: Final = ("new", "changed")
 EFFECTS: Final = tuple(effect.name.lower() for effect in Effect)
 SENSITIVITIES: Final = tuple(sensitivity.name.lower() for sensitivity in Sensitivity)
-
-
-class Key(Protocol):
-    """The gateway's public key and its name."""
-
-    @property
-    def public(self) -> X25519PublicKey:
-        """What credentials are sealed to."""
-
-    @property
-    def key_id(self) -> str:
-        """Its name."""
 
 
 @dataclass(frozen=True, slots=True)

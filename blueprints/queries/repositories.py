@@ -11,7 +11,7 @@ from django.db.models import Count, Model, Q, QuerySet
 from blueprints.classification.rules import rule_version
 from blueprints.classification.sealing import exported, verify
 from blueprints.classification.standing import Standing
-from blueprints.models import Layer, PatternRequest, Repository
+from blueprints.models import Layer, PatternRequest, Repository, RepositoryCredential
 from kernel import clock
 from kernel.errors import Invalid, NotFound
 from tenants.models import Tenant
@@ -38,6 +38,12 @@ def repository_by_ref(principal: Principal, team: str, slug: str) -> Repository:
     """Returns one visible repository by its team's slug and its own, with all that was found."""
     rows = Repository.objects.visible_to(principal).select_related("owner", "created_by")
     return one_of(rows, "repository", owner__slug=team, slug=slug)
+
+
+def credential_of(principal: Principal, repository: Repository) -> RepositoryCredential | None:
+    """Returns what is known of a repository's credential: that there is one, whose, since when. Never what it is."""
+    rows = RepositoryCredential.objects.visible_to(principal).filter(repository=repository)
+    return rows.defer("sealed").select_related("created_by").first()
 
 
 def repository_by_name(principal: Principal, ref: str) -> Repository:

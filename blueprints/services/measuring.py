@@ -19,9 +19,11 @@ from blueprints.classification.standing import hindrance_of
 from blueprints.classification.survey import Classification
 from blueprints.models import Repository
 from blueprints.queries.repositories import harness_of
+from blueprints.services.credentials import sealed_of
 from blueprints.services.keeping import keep, log_act, note_progress
 from kernel import clock, ids
 from kernel.canonical import digest
+from registry.git.access import Sealed
 from tenants.principals import SYSTEM, Principal
 from tenants.versions import lock
 
@@ -41,6 +43,7 @@ class Job:
     branch: str
     executed: Mapping[str, Any] | None
     harness: frozenset[str]
+    sealed: Sealed | None = None
 
 
 @transaction.atomic
@@ -57,8 +60,9 @@ def begin_measurement(repository_id: int) -> Job | None:
     repository.claim, repository.claimed_at = ids.new_uid(), now
     repository.attempts += 1
     note_progress(repository)
-    harness = harness_of(repository.owner)
-    return Job(repository.pk, repository.claim, repository.url, repository.branch, repository.executed, harness)
+    place = (repository.url, repository.branch)
+    harness, sealed = harness_of(repository.owner), sealed_of(repository)
+    return Job(repository.pk, repository.claim, *place, repository.executed, harness, sealed)
 
 
 def is_claimed(repository: Repository, at: datetime) -> bool:

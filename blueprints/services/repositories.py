@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 
 from blueprints import verbs
 from blueprints.models import PatternRequest, Repository
+from blueprints.services.credentials import drop_credential
 from blueprints.services.keeping import keep, log_act, note_progress
 from kernel import clock
 from kernel.errors import Conflict, Invalid
@@ -60,15 +61,21 @@ def change_repository(
     branch: str | None = None,
     expected_version: int | None = None,
 ) -> Repository:
-    """Returns the repository changed. What was measured at another place says nothing of the new one and is dropped."""
+    """Returns the repository changed. What was measured at another place says nothing of the new one and is dropped.
+
+    So is a credential that was given for another address.
+    """
     authority.require_contributor(actor, repository.owner, "change repositories")
     repository = lock(repository)
     check_version(repository, expected_version)
     repository.name = repository.name if name is None else _checked_name(name)
     place = (url if url is not None else repository.url, branch if branch is not None else repository.branch)
-    moved = place != (repository.url, repository.branch)
+    before = (repository.url, repository.branch)
+    moved = place != before
     if moved:
         repository.url, repository.branch = _checked_url(*place, sources), place[1]
+        if repository.url != before[0]:
+            drop_credential(actor, repository, because="address changed")
         _forget_measurement(repository)
         _close_requests(actor, repository)
     repository.version += 1
@@ -85,6 +92,7 @@ def remove_repository(*, actor: Principal, repository: Repository, expected_vers
     check_version(repository, expected_version)
     repository._change_reason = "removed"  # type: ignore[attr-defined]  # noqa: SLF001
     repository._history_user = actor.person  # type: ignore[attr-defined]  # noqa: SLF001
+    drop_credential(actor, repository, because="repository removed")
     log_act(repository.owner_id, actor, verbs.REPOSITORY_REMOVED, _named(repository), url=repository.url)
     repository.delete()
 

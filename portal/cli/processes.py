@@ -10,6 +10,7 @@ from audit.keys import load_or_create, publish
 from portal.cli import fence
 from portal.cli.supervise import Child
 from portal.config import Config, DatabaseRole
+from portal.keys import GROUPS
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 MANAGE: Final = ROOT / "manage.py"
@@ -40,7 +41,8 @@ def children(config: Config, *, split: bool) -> Iterator[Child]:
     if port := demo_port(config):
         demo = ["-m", "portal.demo.serving", str(config.data / "demo"), port]
         yield Child(name="demo", command=[sys.executable, *demo], environment=_plain_environment())
-    yield _child(config, "worker", "app", _worker(), split=split, writes=[config.data / "files"])
+    writes = [config.data / "files"]
+    yield _child(config, "worker", "app", _worker(), split=split, writes=writes, reads_also="worker")
     # A directory of its own, so that nobody else behind a fence can put another socket in its place.
     internal = [str(MANAGE), "internal_servers"]
     yield _child(
@@ -114,6 +116,7 @@ def _child(
     split: bool,
     writes: list[Path] | None,
     hides_all: bool = False,
+    reads_also: str = "",
 ) -> Child:
     environment = environment_for(config, role)
     whole = [sys.executable, *command]
@@ -122,13 +125,13 @@ def _child(
         for path in (scratch, *(writes or [])):
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
         environment["TMPDIR"] = str(scratch)
-        hidden = _hidden_from(config, "" if hides_all else _GROUP[role])
+        hidden = _hidden_from(config, set() if hides_all else {_GROUP[role], reads_also})
         whole = fenced(config, whole, hidden=hidden, writes=None if writes is None else [scratch, *writes])
     return Child(name=name, command=whole, environment=environment)
 
 
-def _hidden_from(config: Config, group: str) -> list[Path]:
-    groups = [config.secrets_dir(other) for other in ("owner", "portal", "gateway", "audit") if other != group]
+def _hidden_from(config: Config, read: set[str]) -> list[Path]:
+    groups = [config.secrets_dir(group) for group in GROUPS if group not in read]
     return [*groups, config.data / "postgres", config.data / "logs"]
 
 

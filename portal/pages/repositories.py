@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
@@ -18,15 +19,18 @@ from blueprints.classification.standing import hindrance_of
 from blueprints.models import Repository
 from blueprints.queries import repositories as queries
 from blueprints.services import repositories as services
+from blueprints.services.credentials import set_repository_credential
 from kernel import clock
 from kernel.errors import Invalid, Unavailable
 from portal.keyring import record_verifier
 from portal.pages import lists, trails
+from portal.pages.access import GitCredentialForm, WithCredential, typed
 from portal.pages.lists import Facet, Listing, Sort
 from portal.pages.screens import is_partial, principal_of, screen, show, submit
 from portal.parts import readiness
 from portal.parts.navigation import Crumb
 from portal.sources import repository_sources
+from registry.git.wire import is_about_credentials
 from tenants import authority
 from tenants import queries as tenants
 from tenants.principals import Principal
@@ -59,13 +63,13 @@ class PlaceForm(forms.Form):
     url = forms.CharField(
         label="Address",
         max_length=500,
-        help_text="https://… of a repository that anybody may read, or file:///… below a directory that the operator listed.",
+        help_text="https://… of a repository, or file:///… below a directory that the operator listed.",
     )
     branch = forms.CharField(max_length=200, required=False, help_text="Empty: the repository's own choice.")
 
 
-class RepositoryForm(PlaceForm):
-    """A new repository of a team in which one works."""
+class RepositoryForm(PlaceForm, WithCredential):
+    """A new repository of a team in which one works, and what its server asks for."""
 
     team = forms.ChoiceField()
     slug = forms.CharField(
@@ -73,7 +77,7 @@ class RepositoryForm(PlaceForm):
         max_length=48,
         help_text="In addresses and in the log: a-z, 0-9 and hyphens. It never changes.",
     )
-    field_order = ("team", "name", "slug", "url", "branch")
+    field_order = ("team", "name", "slug", "url", "branch", "username", "secret")
 
     def __init__(self, principal: Principal, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -133,13 +137,13 @@ def register(request: HttpRequest) -> HttpResponse:
     principal = principal_of(request)
     form = RepositoryForm(principal, request.POST or None, initial={"team": request.GET.get("team", "")})
 
+    @transaction.atomic
     def act(data: dict[str, str]) -> Repository:
-        return services.register_repository(
-            actor=principal,
-            team=form.teams[data.pop("team")],
-            sources=repository_sources(),
-            **data,
-        )
+        login, owner = typed(data), form.teams[data.pop("team")]
+        added = services.register_repository(actor=principal, team=owner, sources=repository_sources(), **data)
+        if login:
+            set_repository_credential(actor=principal, repository=added, **login)
+        return added
 
     if request.method == "POST" and (repository := submit(form, act)) is not None:
         tasks.wake(repository)
@@ -200,9 +204,12 @@ def measure(request: HttpRequest, team: str, slug: str) -> HttpResponse:
 @screen("GET")
 def detail(request: HttpRequest, team: str, slug: str) -> HttpResponse:
     """Shows what a repository may be used for, why, and what it lacks for more."""
-    principal = principal_of(request)
-    repository = queries.repository_by_ref(principal, team, slug)
-    now = clock.now()
+    return show_repository(request, queries.repository_by_ref(principal_of(request), team, slug))
+
+
+def show_repository(request: HttpRequest, repository: Repository, **more: object) -> HttpResponse:
+    """Returns the page of a repository; `more` is what a form could not do."""
+    principal, now = principal_of(request), clock.now()
     requests = list(queries.requests_of_repository(principal, repository)[:CHANGES])
     context = {
         "section": "repositories",
@@ -222,8 +229,13 @@ def detail(request: HttpRequest, team: str, slug: str) -> HttpResponse:
         "keeps": authority.keeps(principal, repository.owner),
         "me": principal.person_id,
         "trail": trail_of(repository),
+        "owner": repository.owner,
+        "credential": queries.credential_of(principal, repository),
+        "credential_form": GitCredentialForm(),
+        "wants_credential": is_about_credentials(repository.fault),
+        **more,
     }
-    return render(request, "pages/repositories/page.html", context)
+    return render(request, "pages/repositories/page.html", context, status=422 if more else 200)
 
 
 @screen("GET")

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import F, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -11,6 +12,7 @@ from django.urls import reverse
 
 from kernel import clock
 from portal.pages import lists
+from portal.pages.access import GitCredentialForm, WithCredential, typed
 from portal.pages.context import trail_of
 from portal.pages.lists import Facet, Listing, Sort
 from portal.pages.screens import is_partial, principal_of, screen, show, submit
@@ -23,7 +25,9 @@ from registry.context.languages import SPOKEN
 from registry.context.models import OPEN, Import, Source
 from registry.context.services import imports as reading
 from registry.context.services import sources as services
+from registry.context.services.credentials import set_source_credential
 from registry.context.tasks import wake
+from registry.git.wire import is_about_credentials
 from tenants import authority
 from tenants import queries as tenants
 from tenants.principals import Principal
@@ -69,7 +73,7 @@ class SourceForm(forms.Form):
     location = forms.CharField(
         max_length=500,
         required=False,
-        help_text="Of a git repository its public https address, which is fetched. Else where its documents come from.",
+        help_text="Of a git repository its https address, which is fetched. Else where its documents come from.",
     )
     branch = forms.CharField(max_length=200, required=False, help_text="Of a repository; empty: the one it shows.")
     sensitivity = forms.TypedChoiceField(
@@ -80,8 +84,8 @@ class SourceForm(forms.Form):
     )
 
 
-class NewSourceForm(SourceForm):
-    """A new source of a tenant."""
+class NewSourceForm(SourceForm, WithCredential):
+    """A new source of a tenant, and what its repository asks for."""
 
     slug = forms.SlugField(
         label="Short name",
@@ -89,7 +93,7 @@ class NewSourceForm(SourceForm):
         help_text="In addresses and in every hit: a-z, 0-9 and hyphens. It never changes.",
     )
     kind = forms.ChoiceField(choices=Source.Kind.choices)
-    field_order = ("name", "slug", "kind", "location", "branch", "sensitivity")
+    field_order = ("name", "slug", "kind", "location", "branch", "username", "secret", "sensitivity")
 
 
 class SourceEditForm(SourceForm):
@@ -155,6 +159,9 @@ def show_source(request: HttpRequest, found: Source, page: lists.Page, **more: o
         "works": authority.contributes(principal, found.owner),
         "keeps": authority.keeps(principal, found.owner),
         "trail": trail_of_source(found),
+        "credential": queries.credential_of(principal, found) if found.kind == Source.Kind.GIT else None,
+        "credential_form": GitCredentialForm(),
+        "wants_credential": bool(readings) and is_about_credentials(readings[0].fault),
         **more,
     }
     response = show(request, "pages/context/source.html", context, part="results")
@@ -185,8 +192,13 @@ def create(request: HttpRequest, slug: str) -> HttpResponse:
     authority.require_contributor(principal, owner, "add sources of documents")
     form = NewSourceForm(request.POST or None)
 
+    @transaction.atomic
     def act(data: dict[str, Any]) -> Source:
-        return services.add_source(actor=principal, owner=owner, sources=repository_sources(), **data)
+        login = typed(data)
+        added = services.add_source(actor=principal, owner=owner, sources=repository_sources(), **data)
+        if login:
+            set_source_credential(actor=principal, source=added, **login)
+        return added
 
     if request.method == "POST" and (added := submit(form, act)) is not None:
         if added.kind == Source.Kind.GIT:
@@ -214,13 +226,17 @@ def edit(request: HttpRequest, slug: str, name: str) -> HttpResponse:
             actor=principal, source=found, expected_version=version, sources=repository_sources(), **data
         )
 
+    credential = queries.credential_of(principal, found)
     if request.method == "POST" and (changed := submit(form, act)) is not None:
-        messages.success(request, f"{changed.name} is changed.")
+        dropped = credential is not None and queries.credential_of(principal, changed) is None
+        said = " Its credential was for the address before and is gone: set it again." if dropped else ""
+        messages.success(request, f"{changed.name} is changed.{said}")
         return redirect("source", slug, name)
     context = {
         "section": "context",
         "source": found,
         "keeps": authority.keeps(principal, found.owner),
+        "credential": credential,
         "trail": trail_of_source(found, "Edit"),
     }
     return show(request, "pages/context/source_edit.html", context, form=form)

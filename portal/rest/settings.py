@@ -55,6 +55,7 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
         "Transport": "registry.models.Server.Transport",
         "ToolState": "registry.models.Tool.State",
         "CredentialKind": "portal.rest.fields.CREDENTIAL_KINDS",
+        "GitCredentialKind": "registry.git.access.KINDS",
         "StepState": "portal.rest.fields.STEP_STATES",
         "QuestionKind": "portal.rest.fields.QUESTION_KINDS",
         "PlanMark": "portal.rest.fields.PLAN_MARKS",

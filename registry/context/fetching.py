@@ -11,12 +11,13 @@ from kernel import clock
 from kernel.errors import DomainError, Invalid, Unavailable
 from registry import verbs
 from registry.context.entries import Entry, shown_path, too_large
-from registry.context.models import Import, Source
+from registry.context.models import Import, Source, SourceCredential
 from registry.context.places import Gathered
 from registry.context.reading.formats import format_of, is_wanted
 from registry.context.staging import is_read_as_now, stage
 from registry.context.working import MAX_ATTEMPTS, Superseded, claim, held
 from registry.git import clones
+from registry.git.access import Sealed
 from registry.git.bounds import Bounds
 from registry.git.clones import Clone
 from registry.git.fetching import Sources, fetched
@@ -65,9 +66,15 @@ def _fetch(import_id: int, fence: int, sources: Sources) -> None:
         raise Unavailable(f"Fetching it ended the worker {MAX_ATTEMPTS} times, so it was given up.")
     with tenant_scope(ALL):
         since = source.commit if is_read_as_now(source) else ""
-    with fetched(source.location, sources=sources, branch=source.branch) as clone:
+        sealed = _sealed_of(source)
+    with fetched(source.location, sources=sources, branch=source.branch, sealed=sealed) as clone:
         gathered = from_clone(clone, since)
         held(import_id, fence, lambda row: _stage(row, gathered))
+
+
+def _sealed_of(source: Source) -> Sealed | None:
+    found = SourceCredential.objects.filter(source=source).first()
+    return Sealed(source.subject, found.kind, bytes(found.sealed)) if found else None
 
 
 def _begin(row: Import, begun: list[tuple[Import, Source]]) -> None:

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from kernel import clock, ids
+from registry.git.access import KINDS
 from tenants.models import Person, Tenant
 from tenants.ownership import OwnedQuerySet
 from tenants.rules import Sensitivity, choices_of
@@ -58,6 +59,38 @@ class Source(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def subject(self) -> str:
+        """What its credential is sealed for."""
+        return f"source:{self.uid}"
+
+
+class GitCredential(models.Model):
+    """What is shown to the server of a repository, sealed on entry: nothing in the portal can read it again."""
+
+    uid = models.UUIDField(unique=True, default=ids.new_uid, editable=False)
+    owner = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=6, choices=KINDS)
+    sealed = models.BinaryField()
+    address = models.CharField(max_length=500, help_text="What it is bound to, in the spelling that was sealed.")
+    key_id = models.CharField(max_length=64)
+    created_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        abstract = True
+
+
+class SourceCredential(GitCredential):
+    """The credential of a repository that documents are read from. It goes with its source."""
+
+    source = models.OneToOneField(Source, on_delete=models.CASCADE, related_name="credential")
+
+    objects: ClassVar[models.Manager[SourceCredential]] = OwnedQuerySet["SourceCredential"].as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "id"], name="source_credential_by_owner")]
 
 
 class Document(models.Model):

@@ -17,7 +17,7 @@ from registry.context.embedding.provider import QUESTIONS, as_text, embedder
 from registry.context.filling import has_vectors
 from registry.context.identifiers import beginnings_in, steps_in
 from registry.context.languages import SPOKEN
-from registry.context.models import OPEN, Chunk, Document, Import, ImportItem, Source
+from registry.context.models import OPEN, Chunk, Document, Import, ImportItem, Source, SourceCredential
 from registry.context.rereading import reread
 from tenants.access import Viewer
 from tenants.queries import one_of
@@ -141,6 +141,12 @@ def sources_to_refresh(principal: Viewer, before: datetime) -> QuerySet[Source]:
     lately = Import.objects.visible_to(principal).filter(Q(began_at__gte=before) | Q(state__in=OPEN))
     rows = sources(principal).filter(kind=Source.Kind.GIT, read_at__isnull=False)
     return rows.exclude(pk__in=lately.values("source"))
+
+
+def credential_of(principal: Viewer, source: Source) -> SourceCredential | None:
+    """Returns what is known of a source's credential: that there is one, whose, since when. Never what it is."""
+    rows = SourceCredential.objects.visible_to(principal).filter(source=source)
+    return rows.defer("sealed").select_related("created_by").first()
 
 
 def with_counts(rows: QuerySet[Source]) -> QuerySet[Source]:

@@ -1,6 +1,7 @@
 """The step of an onboarding that brings what a team has written down: a git repository, a page, files."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from django.db.models import Sum
@@ -12,11 +13,14 @@ from registry.context import queries
 from registry.context.entries import pasted
 from registry.context.keeping import digest_of
 from registry.context.models import OPEN, Document, Import, Source
+from registry.context.services.credentials import set_source_credential
 from registry.context.services.imports import begin_fetch, begin_import
 from registry.context.services.memories import REMEMBERED
 from registry.context.services.sources import add_source
 from registry.context.tasks import wake
+from registry.git.access import USERNAME
 from registry.git.fetching import Sources, fault_of_address, name_of_address
+from registry.sealing import Key
 from tenants.models import Onboarding, Tenant
 from tenants.onboarding import Field, Line, Means, Outcome, State, Step, Values
 from tenants.principals import Principal
@@ -26,6 +30,13 @@ from tenants.rules import Sensitivity
 PAGES: Final = "documents"
 """The short name of the source that takes what is pasted and uploaded here."""
 _LEVELS: Final = [(level.name.lower(), level.name.capitalize()) for level in Sensitivity]
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryMeans:
+    """What a private repository needs from above: the key that its credential is sealed to."""
+
+    sealing_key: Callable[[], Key]
 
 
 def pages_of(actor: Principal, team: Tenant, level: str = "internal") -> Source:
@@ -43,10 +54,17 @@ def _team(row: Onboarding) -> Tenant:
 
 
 def _fields(actor: Principal, row: Onboarding) -> list[Field]:
-    where = "Its public https address. A worker fetches it now; later only what changed is read again."
+    where = "Its https address. A worker fetches it now; later only what changed is read again."
     return [
         Field(name="url", label="Git repository", help=where),
         Field(name="branch", label="Branch", help="Left empty, the one that the repository itself shows."),
+        Field(name="username", label="Its user name", help=f"Only with a token. Left empty, {USERNAME} is said."),
+        Field(
+            name="token",
+            label="Its token or password",
+            kind="secret",
+            help="For a repository that not everybody may read. Sealed for the worker at once and never shown again.",
+        ),
         Field(
             name="title", label="A page: its title", help="For what is written down nowhere yet, or cannot be fetched."
         ),
@@ -138,8 +156,9 @@ def _act(actor: Principal, row: Onboarding, values: Values, means: Means) -> Out
     team, done = _team(row), list[str]()
     mine = _brought(actor, team)
     lines = list(_plan_repository(actor, mine, values))
-    if any(line.mark == "make" for line in lines):
+    if any(line.mark == "make" for line in lines) or "token" in means.secrets:
         source = _repository_of(mine, values) or _add_repository(actor, team, values, means)
+        _seal(actor, source, values, means)
         wake(begin_fetch(actor=actor, source=source, sources=means.of(Sources)))
         done.append(f"{source.name} is being fetched")
     if any(line.mark == "make" for line in _plan_page(actor, mine, values)):
@@ -148,6 +167,26 @@ def _act(actor: Principal, row: Onboarding, values: Values, means: Means) -> Out
         wake(begin_import(actor=actor, source=source, entries=[page]))
         done.append(f"“{values['title']}” is being read")
     return Outcome(f"{' and '.join(done)}." if done else "Everything named is there.")
+
+
+def _seal(actor: Principal, source: Source, values: Values, means: Means) -> None:
+    """Keeps what was typed for the repository, when something was."""
+    if "token" not in means.secrets:
+        return
+    key = means.of(RepositoryMeans).sealing_key()
+    try:
+        set_source_credential(
+            actor=actor,
+            source=source,
+            kind="basic",
+            username=_text(values, "username"),
+            secret=means.secrets["token"],
+            public_key=key.public,
+            key_id=key.key_id,
+        )
+    except Invalid as error:
+        errors = {"token" if name == "secret" else name: texts for name, texts in error.errors.items()}
+        raise Invalid(error.message, errors=errors, code=error.error_code) from None
 
 
 def _add_repository(actor: Principal, team: Tenant, values: Values, means: Means) -> Source:

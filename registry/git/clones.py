@@ -15,6 +15,7 @@ from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree, parse_tree
 
 from kernel import clock
 from kernel.errors import Invalid
+from registry.git.access import NOBODY, Login
 from registry.git.bounds import Bounds, Watch, in_one_line, refused
 
 _SUBMODULE: Final = 0o160000
@@ -64,6 +65,7 @@ class Clone:
     branch: str
     bounds: Bounds
     watch: Watch
+    login: Login = NOBODY
     _written: int = field(default=0)
 
     @property
@@ -88,11 +90,11 @@ class Clone:
                 yield entry
 
     def read(self, entry: Entry) -> bytes:
-        """Returns what a file holds. Its size was bounded when it was taken in."""
+        """Returns what a file holds, without the credential that its server was shown. Its size was bounded before."""
         found = self._object(entry.blob)
         if not isinstance(found, Blob):
             raise refused("broken", f"The repository is broken: {entry.shown} is not a file.")
-        return found.as_raw_string()
+        return self.login.clean(found.as_raw_string())
 
     def check_out(self) -> Path:
         """Returns the directory with the files of the commit written out. Nothing of them runs, no filter, no hook.
@@ -143,6 +145,10 @@ class Clone:
         found = self._object(tree)
         if not isinstance(found, Tree):
             raise refused("broken", "The repository is broken: a folder in it is none.")
+        if self.login.clean(names := found.as_raw_string()) != names:
+            raise refused(
+                "credential_shown", "The repository has a path with the credential in it that it was asked with."
+            )
         for item in items_of(found):
             entry = Entry(prefix + item.path, item.mode, item.sha)
             if b"/" in item.path or not _is_honest(item.path):

@@ -14,8 +14,9 @@ from typing import BinaryIO, Final
 from dulwich.object_store import DiskObjectStore
 from dulwich.refs import Ref, check_ref_format
 
-from kernel.errors import DomainError, Invalid
+from kernel.errors import DomainError, Invalid, Unavailable
 from registry.addresses import AddressPolicy, ParsedUrl, check_url
+from registry.git.access import NOBODY, Login, Sealed, Vault
 from registry.git.bounds import Bounds, Watch, in_one_line, refused
 from registry.git.clones import Clone
 from registry.git.local import copy_local, local_directory
@@ -31,11 +32,15 @@ _CONFIG: Final = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where repositories may come from: hosts by the address policy, directories of this host below `roots`."""
+    """Where repositories may come from: hosts by the address policy, directories of this host below `roots`.
+
+    The vault opens their credentials; only the process that fetches can read its key.
+    """
 
     addresses: AddressPolicy
     roots: tuple[Path, ...] = ()
     tls: ssl.SSLContext | None = field(default=None, repr=False)
+    vault: Vault | None = None
 
 
 def check_source(url: str, branch: str, sources: Sources) -> str:
@@ -72,32 +77,62 @@ def name_of_address(url: str) -> str:
     return url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")[:MAX_NAME] or "repository"
 
 
+def address_of(url: str) -> str:
+    """Returns the one spelling of the address that a credential can be bound to. A directory of this host asks for none."""
+    if url.startswith(_LOCAL):
+        raise Invalid("A directory of this host asks for no credential.", code="git_no_credential")
+    return _target_of(url).url
+
+
 @contextmanager
-def fetched(url: str, *, sources: Sources, branch: str = "", bounds: Bounds | None = None) -> Iterator[Clone]:
+def fetched(
+    url: str, *, sources: Sources, branch: str = "", bounds: Bounds | None = None, sealed: Sealed | None = None
+) -> Iterator[Clone]:
     """Yields a clone of one branch (empty: the repository's own choice) in a directory that goes with the `with`.
 
     Raises `Invalid` with a code `git_…` and one line when the repository is not fit to be taken in, and `Unavailable`
-    when it could not be reached.
+    when it could not be reached. A credential is opened for this fetch; nothing that is raised or read shows it.
     """
     limits = bounds or Bounds()
+    login = _opened(url, sealed, sources)
     with (
+        _cleaned(login),
         tempfile.TemporaryDirectory(prefix="hanse-git-", ignore_cleanup_errors=True) as name,
         Watch(limits.seconds) as watch,
     ):
         top = Path(name) / "repository"
         store = _furnish(top)
         try:
-            with _explained(watch):
-                commit, own, ends = _take_in(url, _branch_of(branch), store, sources, limits, watch)
+            with _explained(watch, login):
+                commit, own, ends = _take_in(url, _branch_of(branch), store, sources, limits, watch, login)
                 _settle(top, commit, ends)
-            shown = in_one_line(own.decode("utf-8", "replace"))
-            yield Clone(top, store, commit.decode("ascii"), shown, limits, watch)
+            shown = in_one_line(login.clean(own).decode("utf-8", "replace"))
+            yield Clone(top, store, commit.decode("ascii"), shown, limits, watch, login)
         finally:
             store.close()
 
 
+def _opened(url: str, sealed: Sealed | None, sources: Sources) -> Login:
+    if sealed is None:
+        return NOBODY
+    if sources.vault is None:
+        raise Unavailable("There is nothing here to open credentials of repositories.", code="credential_key_missing")
+    return sources.vault.open(sealed, _target_of(url))
+
+
 @contextmanager
-def _explained(watch: Watch) -> Iterator[None]:
+def _cleaned(login: Login) -> Iterator[None]:
+    """Whatever is said about a server that was shown a credential is said without it, and without what led to it."""
+    try:
+        yield
+    except (Invalid, Unavailable) as error:
+        if not login.is_shown:
+            raise
+        raise type(error)(login.clean_text(error.message), code=error.error_code) from None
+
+
+@contextmanager
+def _explained(watch: Watch, login: Login) -> Iterator[None]:
     """Whatever a hostile server provokes becomes one line."""
     try:
         yield
@@ -106,18 +141,18 @@ def _explained(watch: Watch) -> Iterator[None]:
         raise
     except Exception as error:
         watch.check()
-        words = in_one_line(str(error)) or type(error).__name__
+        words = in_one_line(login.clean_text(str(error))) or type(error).__name__
         raise Invalid(f"The repository's data is broken: {words}.", code="git_broken") from error
 
 
 def _take_in(
-    url: str, branch: bytes | None, store: DiskObjectStore, sources: Sources, bounds: Bounds, watch: Watch
+    url: str, branch: bytes | None, store: DiskObjectStore, sources: Sources, bounds: Bounds, watch: Watch, login: Login
 ) -> tuple[bytes, bytes, Iterable[bytes]]:
     if url.startswith(_LOCAL):
         return copy_local(local_directory(url, sources.roots), branch, store, bounds, watch)
     target = _target_of(url)
     addresses = pinned_addresses(target, sources.addresses)
-    client = PinnedClient(target, addresses, bounds=bounds, watch=watch, tls=sources.tls)
+    client = PinnedClient(target, addresses, bounds=bounds, watch=watch, tls=sources.tls, login=login)
     file, commit, abort = store.add_pack()
     try:
         found = receive(client, branch, bounds.commits, file.write)

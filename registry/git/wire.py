@@ -1,7 +1,7 @@
 """A repository over HTTP: dulwich speaks git, and every connection goes to the address that was checked, and no further.
 
-There are no proxies, no cookies, no credentials, no redirects and no dumb servers; nothing is read of the environment
-or of anybody's git configuration. Protocol versions 0 and 1 only: version 2 lets a server name further addresses.
+There are no proxies, no cookies, no redirects and no dumb servers; nothing is read of the environment or of anybody's git
+configuration. A credential is shown when one was given for this very origin, and to nobody else. Protocol versions 0 and 1 only: version 2 lets a server name further addresses.
 """
 
 import re
@@ -18,6 +18,7 @@ from dulwich.errors import GitProtocolError, NotGitRepository
 
 from kernel.errors import Invalid
 from registry.addresses import AddressPolicy, ParsedUrl, resolve
+from registry.git.access import NOBODY, UNOPENED, Login
 from registry.git.bounds import Bounds, Watch, in_one_line, refused, unreachable
 
 CONNECT_SECONDS: Final = 10.0
@@ -25,10 +26,32 @@ _PIECE: Final = 65_536
 _ID: Final = re.compile(rb"[0-9a-f]{40}")
 _GIT: Final = "application/x-git-"
 _REASONS: Final = {
-    401: "The server asks for credentials; only what anybody may read is taken in.",
-    403: "The server does not let anybody read this repository.",
-    404: "The server knows no repository at this address.",
+    (401, False): "The repository asks for credentials, and there is none for it here: add one, and try again.",
+    (
+        401,
+        True,
+    ): "The server refused the credential of this repository: it may be wrong, ended or revoked. Replace it, and try again.",
+    (403, False): "The server does not let everybody read this repository: add a credential that may, and try again.",
+    (
+        403,
+        True,
+    ): "The server does not let the credential of this repository read it: give it that right there, or replace it.",
+    (404, False): "The server knows no repository at this address, or shows it only to who has a credential.",
+    (
+        404,
+        True,
+    ): "The server knows no repository at this address, or does not show it to the credential that is kept here.",
 }
+_CODES: Final = {
+    (401, False): "credential_wanted",
+    (401, True): "credential_refused",
+    (403, True): "credential_refused",
+}
+
+
+def is_about_credentials(fault: str) -> bool:
+    """Tells whether a fetch ended for want of a credential, or because the one that is kept opens nothing."""
+    return fault == UNOPENED or fault in {_REASONS[key] for key in _REASONS if key[0] != 404}
 
 
 @dataclass(slots=True)
@@ -59,8 +82,12 @@ class PinnedClient(AbstractHttpGitClient):
         bounds: Bounds,
         watch: Watch,
         tls: ssl.SSLContext | None = None,
+        login: Login = NOBODY,
     ) -> None:
         super().__init__(target.url, quiet=True)
+        if login.is_shown and login.origin != target.origin:
+            raise refused("credential_origin", "The credential is bound to another address, so it was not shown.")
+        self._login = login
         self._target = target
         self._addresses = addresses
         self._bounds = bounds
@@ -88,11 +115,16 @@ class PinnedClient(AbstractHttpGitClient):
         content_type = response.headers.get("Content-Type", "")
         return Reply(content_type, "", connection.close), self._reader(response, most)
 
+    def clean_text(self, text: str) -> str:
+        """Returns words of the server without the credential that it was shown."""
+        return self._login.clean_text(text)
+
     def _headers(self, given: dict[str, str]) -> dict[str, str]:
         port = "" if self._target.port == (443 if self._target.tls else 80) else f":{self._target.port}"
         host = f"[{self._target.host}]" if ":" in self._target.host else self._target.host
         own = {"Host": f"{host}{port}", "Accept-Encoding": "identity", "Connection": "close"}
-        return {**given, **own, "User-Agent": default_user_agent_string()}
+        shown = {"Authorization": self._login.header.reveal().decode("ascii")} if self._login.is_shown else {}
+        return {**given, **own, "User-Agent": default_user_agent_string(), **shown}
 
     def _connected(self) -> socket.socket:
         """Returns a connection to one of the checked addresses; TLS is verified for the name."""
@@ -124,14 +156,14 @@ class PinnedClient(AbstractHttpGitClient):
 
     def _check(self, response: HTTPResponse, *, whole: bool) -> None:
         if response.status in {301, 302, 303, 307, 308}:
-            place = in_one_line(response.headers.get("Location", "nowhere"))
+            place = in_one_line(self._login.clean_text(response.headers.get("Location", "nowhere")))
             raise refused(
                 "redirect", f"The server sends on to {place}, which is not followed. Name the address that it is at."
             )
         if response.status != 200:
-            raise refused(
-                "no_answer", _REASONS.get(response.status, f"The server answered with status {response.status}.")
-            )
+            key = (response.status, self._login.is_shown)
+            sentence = _REASONS.get(key, f"The server answered with status {response.status}.")
+            raise refused(_CODES.get(key, "no_answer"), sentence)
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise refused("no_answer", "The server packed its answer, which it was not asked to.")
         if not response.headers.get("Content-Type", "").startswith(_GIT):
@@ -218,7 +250,7 @@ def receive(
     except NotGitRepository:
         raise refused("no_repository", "At this address is no git repository.") from None
     except GitProtocolError as error:
-        words = in_one_line(str(error)) or "it hung up"
+        words = in_one_line(client.clean_text(str(error))) or "it hung up"
         raise refused("broken", f"The server does not keep to git's protocol: {words}.") from error
     if not wanted:
         raise refused("empty", "The repository has no commit yet.")

@@ -187,6 +187,16 @@ RULES: dict[str, Rule] = {
     "source_fetch": post(
         "409 403 409 409 403 404 404 302", "409 404 404 404 404 409 404 302", "{team}", "runbooks"),
     # Without a file, which only those are told who may bring one.
+    "source_credential_set": post(
+        "422 403 422 422 403 404 404 302", "422 404 404 404 404 422 404 302", "{team}", "runbooks",
+        kind="basic", secret="swordfish-of-the-wiki"),
+    "source_credential_remove": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "runbooks"),
+    "repository_credential_set": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "{repository}",
+        kind="basic", secret="swordfish-of-the-wiki"),
+    "repository_credential_remove": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "{repository}"),
     "source_bring": post(
         "422 403 422 422 403 404 404 302", "422 404 404 404 404 422 404 302", "{team}", "runbooks"),
     "source_paste": post(

@@ -1,11 +1,15 @@
-"""With `--split` the portal cannot decrypt credentials, whatever its code does: the code here tries."""
+"""With `--split` the portal cannot decrypt credentials of servers or repositories, whatever its code does: the code here tries."""
 
 import json
+import shutil
 import subprocess
 import sys
 import textwrap
+from base64 import b64decode
+from contextlib import contextmanager
 
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from portal import keys
 from portal.cli import fence, processes
@@ -94,10 +98,9 @@ def config(tmp_path):
     return config
 
 
-@pytest.fixture
-def gateway(config):
-    """A process outside the fence that has the key open, as the gateway does."""
-    path = keys.sealing_key_path(config)
+@contextmanager
+def holding(path):
+    """A process outside the fence that has a key open, as the gateway and the worker do."""
     code = "import sys; key = open(sys.argv[1]).read(); print('open', flush=True); sys.stdin.read()"
     process = subprocess.Popen([sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     process.stdout.readline()
@@ -106,8 +109,22 @@ def gateway(config):
     process.communicate()
 
 
-def attack(command, config, gateway):
-    arguments = [keys.sealing_key_path(config), gateway.pid, config.data / "scratch" / "attack", processes.ROOT]
+@pytest.fixture
+def gateway(config):
+    """The gateway with its key."""
+    with holding(keys.sealing_key_path(config)) as process:
+        yield process
+
+
+@pytest.fixture
+def worker(config):
+    """The worker with the key that opens credentials of repositories."""
+    with holding(keys.repository_key_path(config)) as process:
+        yield process
+
+
+def attack(command, config, holder, key):
+    arguments = [key, holder.pid, config.data / "scratch" / "attack", processes.ROOT]
     (config.data / "scratch" / "attack").mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         [*command, sys.executable, "-c", ATTACK, *map(str, arguments)], capture_output=True, text=True, check=False
@@ -123,11 +140,16 @@ def fenced_child(config, name):
 
 @pytest.mark.parametrize("name", ["portal", "worker"])
 def test_portal_code_cannot_reach_the_gateway_s_key(config, gateway, name):
-    assert attack(fenced_child(config, name), config, gateway) == {}
+    assert attack(fenced_child(config, name), config, gateway, keys.sealing_key_path(config)) == {}
+
+
+@pytest.mark.parametrize("name", ["portal", "gateway", "internal", "sequencer"])
+def test_no_process_but_the_worker_reaches_the_key_of_repositories(config, worker, name):
+    assert attack(fenced_child(config, name), config, worker, keys.repository_key_path(config)) == {}
 
 
 def test_the_same_attempts_succeed_without_the_fence(config, gateway):
-    won = attack([], config, gateway)
+    won = attack([], config, gateway, keys.sealing_key_path(config))
     (processes.ROOT / "gateway" / "planted.py").unlink()
     assert {"open", "through proc", "symbolic link", "hard link", "relative", "environment", "plant code"} <= set(won)
 
@@ -142,6 +164,14 @@ def test_the_same_attempts_succeed_without_the_fence(config, gateway):
         ("stdio", "gateway"),
         ("internal", "gateway"),
         ("internal", "portal"),
+        ("portal", "worker"),
+        ("gateway", "worker"),
+        ("sequencer", "worker"),
+        ("stdio", "worker"),
+        ("internal", "worker"),
+        ("worker", "gateway"),
+        ("worker", "audit"),
+        ("worker", "owner"),
     ],
 )
 def test_each_group_reads_its_own_secrets_only(config, name, group):
@@ -154,10 +184,29 @@ def test_each_group_reads_its_own_secrets_only(config, name, group):
     assert done.stdout == ""
 
 
-def test_the_gateway_reads_its_own_key(config):
+@pytest.mark.parametrize(
+    ("name", "path"), [("gateway", keys.sealing_key_path), ("worker", keys.repository_key_path)], ids=str
+)
+def test_who_opens_credentials_reads_its_own_key(config, name, path):
     code = "import sys; print(len(open(sys.argv[1]).read()))"
-    command = [*fenced_child(config, "gateway"), sys.executable, "-c", code, keys.sealing_key_path(config)]
+    command = [*fenced_child(config, name), sys.executable, "-c", code, path(config)]
     assert int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) > 50
+
+
+def test_an_installation_that_is_there_gets_the_keys_it_lacks_and_keeps_the_others(config):
+    gateway, repository = keys.sealing_key_path(config).read_bytes(), keys.repository_key_path(config)
+    shutil.rmtree(repository.parent)
+    keys.repository_public_path(config).unlink()
+    keys.prepare_keys(config)
+    made = repository.read_bytes()
+    assert repository.stat().st_mode & 0o077 == 0
+    assert repository.parent.stat().st_mode & 0o077 == 0
+    keys.prepare_keys(config)
+    assert (repository.read_bytes(), keys.sealing_key_path(config).read_bytes()) == (made, gateway)
+    public = b64decode(keys.repository_public_path(config).read_bytes())
+    private = load_pem_private_key(made, password=None)
+    assert private.public_key().public_bytes_raw() == public
+    assert b64decode(keys.sealing_public_path(config).read_bytes()) != public
 
 
 def test_the_fence_names_everything_but_what_is_hidden(tmp_path):

@@ -18,6 +18,7 @@ from django.test import override_settings as overridden
 
 from audit.keys import load_or_create, publish
 from blueprints.models import Blueprint, ChangeRequest, Fork, Layer, PatternRequest, Repository, Version
+from blueprints.services.credentials import set_repository_credential
 from blueprints.services.forking import fork_blueprint
 from blueprints.services.harness import add_check
 from blueprints.services.measuring import record_measurement
@@ -26,7 +27,7 @@ from blueprints.services.repositories import register_repository
 from blueprints.services.requests import open_request
 from blueprints.tasks import measure_repository
 from kernel.secrets import Secret
-from portal.keyring import record_signer, sealing_key
+from portal.keyring import record_signer, repository_key, sealing_key
 from portal.rest import keys
 from portal.rest.models import ApiKey
 from registry.addresses import AddressPolicy
@@ -45,7 +46,7 @@ from tests.actors import Cast, make_cast, make_delegation
 from tests.apis.documents import ORDERS
 from tests.apps.blueprints import estate
 from tests.apps.blueprints.classified import classification
-from tests.rest.context_things import Context, make_context
+from tests.rest.context_things import REPOSITORY_SECRET, Context, make_context
 
 ROOT = "/api/v1/"
 UPSTREAM = "127.0.0.1:9"
@@ -153,6 +154,10 @@ def make_repository(team: Tenant, worker: Principal) -> tuple[Repository, Patter
         name=f"{team.name} app",
         url=f"http://{UPSTREAM}/app",
         sources=Sources(AddressPolicy((UPSTREAM,))),
+    )
+    key, secret = repository_key(), Secret(REPOSITORY_SECRET.encode())
+    set_repository_credential(
+        actor=SYSTEM, repository=repository, kind="basic", secret=secret, public_key=key.public, key_id=key.key_id
     )
     repository = record_measurement(repository, classification(), record_signer())
     request = PatternRequest.objects.create(owner=team, repository=repository, reason="A pilot.", asked_by=None)

@@ -20,6 +20,14 @@ def document_of(things: Things) -> dict[str, str]:
     return {"uid": str(things.context.document.uid)}
 
 
+def private_of(things: Things) -> dict[str, str]:
+    return {"owner": things.team.slug, "slug": things.context.private.slug}
+
+
+def private_tag(things: Things) -> dict[str, str]:
+    return {"If_Match": f'"{things.context.private.credential.uid}.x"'}
+
+
 def import_of(things: Things) -> dict[str, str]:
     return {"uid": str(things.context.reading.uid)}
 
@@ -49,6 +57,11 @@ CONTEXT: dict[str, Case] = {
     "DELETE context/sources/<slug:owner>/<slug:slug>": Case(
         "204 403 204 403 403 404 404 401", "204 404 404 404 404 204 404 401",
         source_of, headers=version_of("source"), query=BECAUSE),
+    "GET context/sources/<slug:owner>/<slug:slug>/credential": Case(HOME_SEES, ABROAD_SEES, private_of),
+    "PUT context/sources/<slug:owner>/<slug:slug>/credential": Case(
+        WORKERS_DO, "200 404 404 404 404 200 404 401", private_of, says(secret="another-swordfish"), private_tag),
+    "DELETE context/sources/<slug:owner>/<slug:slug>/credential": Case(
+        "204 403 204 204 403 404 404 401", "204 404 404 404 404 204 404 401", private_of, headers=private_tag),
     "GET context/sources/<slug:owner>/<slug:slug>/documents": Case(HOME_SEES, ABROAD_SEES, source_of),
     "GET context/sources/<slug:owner>/<slug:slug>/imports": Case(HOME_SEES, ABROAD_SEES, source_of),
     "POST context/sources/<slug:owner>/<slug:slug>/imports": Case(

@@ -80,10 +80,11 @@ def test_nothing_is_removed_without_a_reason(call, world, path):
 def test_lists_narrow_and_count(call, world, document):
     (found,) = items(call("lead", "GET", "context/sources?q=runbooks&owner=ledger&tier=team&kind=files"))
     assert (found["documents"], found["slug"]) == (1, "ledger-runbooks")
-    assert items(call("lead", "GET", "context/sources?kind=git")) == []
-    assert {row["slug"] for row in items(call("lead", "GET", "context/sources"))} == {"ledger-runbooks", "ledger-wiki"}
+    assert [row["slug"] for row in items(call("lead", "GET", "context/sources?kind=git"))] == ["ledger-private"]
+    slugs = {row["slug"] for row in items(call("lead", "GET", "context/sources"))}
+    assert slugs == {"ledger-runbooks", "ledger-wiki", "ledger-private"}
     assert {row["owner"]["slug"] for row in items(call("outsider", "GET", "context/sources"))} == {"rival"}
-    assert len(items(call("admin", "GET", "context/sources"))) == 4
+    assert len(items(call("admin", "GET", "context/sources"))) == 6
     assert items(call("stranger", "GET", "context/documents")) == []
     (shown,) = items(call("lead", "GET", "context/documents?source=ledger-runbooks&format=markdown&withheld=true"))
     assert (shown["uid"], shown["withheld"]) == (str(document.uid), 1)
@@ -209,7 +210,7 @@ def test_a_search_is_not_kept_as_asked_in_vain(call):
 def test_coverage_counts_by_tenant(call):
     shown = call("lead", "GET", "context/coverage/ledger").json()
     assert {name: shown[name] for name in ("sources", "documents", "chunks", "withheld", "waiting", "gaps")} == {
-        "sources": 2, "documents": 1, "chunks": 2, "withheld": 1, "waiting": 1, "gaps": 1,
+        "sources": 3, "documents": 1, "chunks": 2, "withheld": 1, "waiting": 1, "gaps": 1,
     }  # fmt: skip
     rows = items(call("lead", "GET", "context/coverage"))
     assert [row["tenant"]["slug"] for row in rows] == ["ledger", "payments", "platform"]

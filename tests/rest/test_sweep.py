@@ -93,6 +93,10 @@ def credential_tag(things: Things) -> dict[str, str]:
     return {"If_Match": f'"{things.server.credential.uid}.x"'}
 
 
+def repository_tag(things: Things) -> dict[str, str]:
+    return {"If_Match": f'"{things.repository.credential.uid}.x"'}
+
+
 def blueprint_of(things: Things) -> dict[str, str]:
     return {"name": things.blueprint.name, "namespace": things.blueprint.namespace}
 
@@ -312,6 +316,12 @@ RULES: dict[str, Case] = {
     "POST repositories/<slug:team>/<slug:slug>/lower": Case(
         "200 403 200 200 403 404 404 401", "200 404 404 404 404 200 404 401",
         repository_of, says(reason="odd"), version_of("repository")),
+    "GET repositories/<slug:team>/<slug:slug>/credential": Case(HOME_SEES, ABROAD_SEES, repository_of),
+    "PUT repositories/<slug:team>/<slug:slug>/credential": Case(
+        "200 403 200 200 403 404 404 401", "200 404 404 404 404 200 404 401",
+        repository_of, says(secret="another-swordfish"), repository_tag),
+    "DELETE repositories/<slug:team>/<slug:slug>/credential": Case(
+        "204 403 204 204 403 404 404 401", "204 404 404 404 404 204 404 401", repository_of, headers=repository_tag),
     "GET repositories/<slug:team>/<slug:slug>/record": Case(HOME_SEES, ABROAD_SEES, repository_of),
     "GET repositories/<slug:team>/<slug:slug>/changes": Case(HOME_SEES, ABROAD_SEES, repository_of),
     "GET repositories/<slug:team>/<slug:slug>/requests": Case(HOME_SEES, ABROAD_SEES, repository_of),

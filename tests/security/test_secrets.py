@@ -7,6 +7,7 @@ import base64
 import json
 import re
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,9 +25,11 @@ from django.contrib.auth.hashers import Argon2PasswordHasher
 
 from portal import keys, urls_pages, urls_rest
 from registry.sealing import seal
+from tests.apps.classification.repositories import make_repository
 from tests.gateway.estate import SECRET, add_delegation, add_server, add_tool, insert
 from tests.gateway.servers import Upstream
 from tests.gateway.wire_client import Client, Got
+from tests.git.private import TOKEN, Door, basic, guarded, sealed_for
 from tests.kill.installation import Installation, wait_for
 from tests.processes_e2e.browser import Browser
 from tests.security.leaks import finds
@@ -48,6 +51,7 @@ CREDENTIALS = {
     ),
 }
 PASSWORD = "canary-of-a-person-7f3a9"
+HANDBOOK = {"README.md": f"# Handbook\n\nIt is fetched as {TOKEN} by somebody.\n"}
 STDIO = Path(__file__).parent.parent / "gateway_transport" / "stdio_server.py"
 
 
@@ -58,13 +62,15 @@ class World:
     installation: Installation
     reflector: Reflector
     client: Client
+    tokens: list[str]
+    door: Door
     answers: dict[int, Got] = field(default_factory=dict)
-    tokens: list[str] = field(default_factory=list)
 
     def canaries(self) -> dict[str, str]:
         """Returns every secret of the installation that must never be read anywhere, by what it is."""
         config = self.installation.config
         found = {f"credential of {slug}": known for slug, (_, _, _, known) in CREDENTIALS.items()}
+        found["credential of a repository"] = TOKEN
         for path in sorted((config.data / "secrets").rglob("*")):
             if path.is_file():
                 text = path.read_text().strip()
@@ -78,13 +84,19 @@ class World:
 def world() -> Iterator[World]:
     cases = make_cases(list(CREDENTIALS))
     reflector = Reflector(cases, {slug: known for slug, (_, _, _, known) in CREDENTIALS.items()})
-    with Upstream(answer=reflector) as upstream, Installation(upstream.url) as installation:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        guarded(make_repository(Path(place) / "handbook", HANDBOOK), basic("x-access-token", TOKEN)) as door,
+        Upstream(answer=reflector) as upstream,
+        Installation(upstream.url) as installation,
+    ):
         delegation = furnish(installation, upstream.url)
+        bring_repository(installation, door)
         installation.collect_static()
         for name in ("gateway", "stdio", "portal", "sequencer", "worker"):
             installation.start(name)
         token = installation.tokens.mint(dlg=delegation)
-        world = World(installation, reflector, Client(installation.gateway_url, "/mcp/ledger", token), tokens=[token])
+        world = World(installation, reflector, Client(installation.gateway_url, "/mcp/ledger", token), [token], door)
         wait_for(installation.ready, "the gateway does not become ready")
         yield world
 
@@ -127,6 +139,38 @@ def furnish(installation: Installation, upstream: str) -> str:
             (estate.ids["person"], estate.ids["platform"]),
         )
         return add_delegation(connection, estate, tool_groups=[*CREDENTIALS, "local"])[1]
+
+
+def bring_repository(installation: Installation, door: Door) -> None:
+    """Gives the team a source whose repository asks for credentials, has one, and waits to be read."""
+    estate, key = installation.estate, keys.repository_key_path(installation.config).read_bytes()
+    owner, now = estate.ids["team"], datetime.now(UTC)
+    with psycopg.connect(installation.superuser) as connection:
+        source, uid = insert(
+            connection, "registry_source", owner_id=owner, slug="handbook", name="Handbook", kind="git",
+            location=door.url, branch="", sensitivity=1, commit="", created_at=now, version=1,
+        )  # fmt: skip
+        sealed = sealed_for(door.url, load_pem_private_key(key, password=None), subject=f"source:{uid}")
+        insert(
+            connection, "registry_sourcecredential", source_id=source, owner_id=owner, kind=sealed.kind,
+            sealed=sealed.sealed, address=door.url, key_id="test", created_at=now,
+        )  # fmt: skip
+        insert(
+            connection, "registry_import", source_id=source, owner_id=owner, state="queued", commit="", unchanged=0,
+            is_staged=False, attempts=0, fault="", fence=0, began_at=now, version=1,
+        )  # fmt: skip
+
+
+def the_worker_opens_what_a_repository_asks_for(world: World) -> None:
+    """Behind its fence; and the file in which the token itself stands is kept without it."""
+    state = "SELECT state, fault FROM registry_import"
+    with psycopg.connect(world.installation.superuser, autocommit=True) as connection:
+        wait_for(lambda: connection.execute(state).fetchone()[0] in {"done", "failed"}, "nothing was read", seconds=90)
+        assert connection.execute(state).fetchone() == ("done", "")
+        kept = "\n".join(text for (text,) in connection.execute("SELECT text FROM registry_chunk"))
+    assert world.door.seen == [basic("x-access-token", TOKEN)] * 2
+    assert "[secret removed]" in kept
+    assert not finds(kept.encode(), TOKEN)
 
 
 def every_reflected_secret_is_cut_out(world: World) -> None:
@@ -226,10 +270,13 @@ def no_page_and_no_answer_of_the_portal_shows_a_secret(world: World) -> None:
     where, text = browser.sign_in("ada@example.org", PASSWORD)
     assert "/accounts/login" not in where, text
     pages = {}
-    for path in [*addresses(world, urls_pages), *(f"api/v1/{path}" for path in addresses(world, urls_rest))]:
+    rest = [*addresses(world, urls_rest), *(f"context/sources/ledger/handbook{end}" for end in ("", "/credential"))]
+    own = ["context/ledger/sources/handbook/", "context/?q=handbook"]
+    for path in [*addresses(world, urls_pages), *own, *(f"api/v1/{path}" for path in rest)]:
         pages[path] = browser.read("/" + path)
     statuses = Counter(status for status, _ in pages.values())
     assert statuses[200] > 40, statuses
+    assert world.door.url in pages["api/v1/context/sources/ledger/handbook/credential"][1]
     assert [path for path, (status, _) in pages.items() if status >= 500] == []
     hidden = {name: secret for name, secret in world.canaries().items() if len(secret) >= 12}
     assert [
@@ -305,6 +352,7 @@ def no_record_holds_a_secret(world: World) -> None:
 
 
 STEPS = (
+    the_worker_opens_what_a_repository_asks_for,
     every_reflected_secret_is_cut_out,
     the_callers_token_goes_to_no_server,
     a_local_server_inherits_no_secret,

@@ -7,6 +7,7 @@ from kernel.errors import Conflict, Invalid
 from registry import verbs
 from registry.context import keeping
 from registry.context.models import Chunk, Document, ImportItem, Source
+from registry.context.services.credentials import drop_credential
 from registry.git.fetching import Sources, check_source
 from tenants import authority
 from tenants.models import Tenant
@@ -74,7 +75,8 @@ def change_source(
 ) -> Source:
     """Returns the source changed. A new sensitivity holds for everything in it at once. To lower it is the keeper's.
 
-    A repository that moved is read as a whole the next time; until then its documents stay.
+    A repository that moved is read as a whole the next time; until then its documents stay. Its credential was bound to
+    the address before and is dropped.
     """
     source = lock(source)
     authority.require_contributor(actor, source.owner, "change sources of documents")
@@ -87,6 +89,8 @@ def change_source(
     if after != before:
         source.location, source.branch = _place(source.kind, *after, sources)
         source.commit = ""
+    if source.location != before[0]:
+        drop_credential(actor, source, because="address changed")
     source.sensitivity = source.sensitivity if sensitivity is None else sensitivity
     _check(source.name, source.location, source.sensitivity)
     source.version += 1
@@ -110,6 +114,7 @@ def remove_source(*, actor: Principal, source: Source, reason: str, expected_ver
     for document in with_copies:
         keeping.hand_over(document)
     chunks = Chunk.objects.filter(source=source).delete()[0]
+    drop_credential(actor, source, because="source removed")
     facts = {"documents": counted, "chunks": chunks}
     owner_id, slug = source.owner_id, source.slug
     source.delete()

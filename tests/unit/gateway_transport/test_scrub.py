@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.scrub import MIN_TRANSFORMED, StreamScrubber, patterns_for, scrub, scrub_headers
+from registry.scrub import MIN_TRANSFORMED, StreamScrubber, patterns_for, scrub, scrub_headers
 
 TOKEN = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/=", min_size=8, max_size=48)
 AWKWARD = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=32)

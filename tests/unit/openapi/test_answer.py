@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from gateway.credentials import Opened
 from gateway.egress import Reply
-from gateway.scrub import patterns_for
 from gateway.upstream import Answer
 from gateway.wire import Era
 from gateway.wrapped.answer import MAX_ERROR_TEXT, read_result
 from kernel.secrets import Secret
+from registry.scrub import patterns_for
 
 NOTHING = Opened((), patterns_for([]))
 KEY = b"s3cr3t-key-of-the-orders"

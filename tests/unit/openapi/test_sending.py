@@ -4,13 +4,13 @@ import asyncio
 
 from gateway.credentials import Opened
 from gateway.egress import Reply
-from gateway.scrub import patterns_for
 from gateway.snapshot import Server, Tool
 from gateway.surface import Route
 from gateway.upstream import Upstream
 from gateway.wire import Limits
 from gateway.wrapped.request import Request
 from kernel.secrets import Secret
+from registry.scrub import patterns_for
 
 KEY = b"s3cr3t-key-of-the-orders"
 SERVER = Server(1, "u", "orders", "Orders", 1, "", "https://a.example", "a.example", 443, "/api", True, wrapped=True)

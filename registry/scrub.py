@@ -1,4 +1,4 @@
-"""Removal of injected secrets from what an upstream answers, in every stable encoding that a server reflects.
+"""Removal of secrets from what the server that they were shown to answers, in every stable encoding that it may reflect.
 
 A plain search per pattern over the original bytes: at these sizes that is eight times cheaper than one regular
 expression. What no search can catch is an upstream that transforms the secret on purpose; the answer to that is a
