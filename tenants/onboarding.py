@@ -33,7 +33,7 @@ PLACES: Final = {
     "server": "First server",
     "call": "First governed call",
 }
-"""The steps in their order. One that no app has registered is shown as not there yet."""
+"""The steps in their order. An app registers each of them."""
 
 FIRST: Final = "tenant"
 MAX_NAME: Final = 120
@@ -160,17 +160,17 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One place of the checklist; `step` is None where no app has registered one."""
+    """One place of the checklist."""
 
     key: str
     title: str
-    step: Step | None
+    step: Step
     state: State
 
     @property
     def said(self) -> str:
         """What stands beside it: how far it is, else what it needs."""
-        return self.state.text or (self.step.needs if self.step else "")
+        return self.state.text or self.step.needs
 
 
 Count = Callable[[Principal, Sequence[Tenant]], Mapping[int, int]]
@@ -216,17 +216,14 @@ def held(onboarding: Onboarding, key: str) -> Held:
 
 def progress(actor: Principal, onboarding: Onboarding) -> list[Progress]:
     """Returns the checklist, each state looked up now."""
-    return [Progress(key, title, _steps.get(key), state_of(actor, onboarding, key)) for key, title in PLACES.items()]
+    return [Progress(key, title, _steps[key], state_of(actor, onboarding, key)) for key, title in PLACES.items()]
 
 
 def state_of(actor: Principal, onboarding: Onboarding, key: str) -> State:
     """Returns how far a step is. Every step but the first waits for the team to stand."""
-    step = _steps.get(key)
-    if step is None:
-        return State("later", "Comes with a later part.")
     if key != FIRST and onboarding.owner is None:
         return State("later", "When the team stands.")
-    return step.state(actor, onboarding)
+    return _steps[key].state(actor, onboarding)
 
 
 def plan(actor: Principal, onboarding: Onboarding, key: str) -> list[Line]:
