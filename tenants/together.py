@@ -32,7 +32,10 @@ _READ: Final[Mapping[str, Callable[[Any], Any]]] = {
 
 def together(**reads: QuerySet[Any, Any]) -> dict[str, list[Any]]:
     """Returns by name what each of these query sets would return by itself, all of it read by one statement."""
-    compilers = {name: rows.query.get_compiler(connection=connection) for name, rows in reads.items()}
+    # Counting nothing gives a row that says 0, so what is known to be empty is asked, too.
+    compilers = {
+        name: rows.query.get_compiler(connection=connection, elide_empty=False) for name, rows in reads.items()
+    }
     asked = {name: text for name, compiler in compilers.items() if (text := _text_of(compiler))}
     found = _ask(asked)
     return {name: _made_of(rows, compilers[name], found.get(name, [])) for name, rows in reads.items()}

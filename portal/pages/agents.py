@@ -60,7 +60,8 @@ class AgentForm(AgentFacts):
 
     def __init__(self, principal: Principal, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.homes = {node.slug: node for node in tenants.tenants(principal).filter(tier=Tier.TEAM)}
+        teams = tenants.tenants(principal).filter(tier=Tier.TEAM)
+        self.homes = {node.slug: node for node in teams if authority.keeps(principal, node)}
         self.fields["home"].choices = [(slug, node.name) for slug, node in self.homes.items()]  # type: ignore[attr-defined]
 
 

@@ -309,11 +309,15 @@ def _save(place: Place, form: StepForm, data: QueryDict) -> Onboarding:
 
 
 def _next(actor: Principal, row: Onboarding, after: str = "") -> str:
+    return _open_after(onboarding.progress(actor, row), after)
+
+
+def _open_after(found: list[Progress], after: str) -> str:
     """The first step that is open for somebody, behind one if there is such; at the end the last, which shows the call.
 
     What is optional is on the way, and never what one comes back to.
     """
-    todo = [place for place in onboarding.progress(actor, row) if place.state.word in ("open", "waiting")]
+    todo = [place for place in found if place.state.word in ("open", "waiting")]
     keys = list(onboarding.PLACES)
     passed = keys[: keys.index(after) + 1] if after else keys
     behind = [place.key for place in todo if place.key not in passed]
@@ -357,7 +361,7 @@ def _render(
         "link": request.build_absolute_uri(reverse("onboarding", args=[place.row.uid])),
         "trail": _trail(place),
         "signs_in_by": settings.HANSE.oidc,
-        "next_step": _following(place, here),
+        "next_step": _following(place, here, found),
         **(_plan(place) if asked is not None else {}),
         **_extras(request, place),
         **extra,
@@ -368,10 +372,10 @@ def _render(
     return render(request, f"pages/onboarding/{template}.html", context, status=422 if is_refused else 200)
 
 
-def _following(place: Place, here: Progress) -> dict[str, str] | None:
+def _following(place: Place, here: Progress, found: list[Progress]) -> dict[str, str] | None:
     """Where one goes on from a step: what is done is behind one, and what is optional or takes its time stops nobody."""
     is_passed = here.state.word in ("done", "waiting") or here.step.optional
-    key = _next(place.actor, place.row, here.key) if is_passed else here.key
+    key = _open_after(found, here.key) if is_passed else here.key
     url = reverse("onboarding_step", args=[place.row.uid, key])
     return None if key == here.key else {"url": url, "title": onboarding.PLACES[key]}
 
