@@ -185,6 +185,8 @@ def _require_editor(principal: Principal, server: Server) -> None:
 
 
 def _may_edit(principal: Principal, server: Server) -> bool:
+    if server.transport == Server.Transport.INTERNAL:  # it is part of Hanse: there is nothing of it to set
+        return False
     is_stdio = server.transport == Server.Transport.STDIO
     return principal.access.is_platform_admin if is_stdio else authority.contributes(principal, server.owner)
 
@@ -317,7 +319,8 @@ def _render(
 
 
 def _has(server: Server, tab: str) -> bool:
-    return {"credential": bool(server.url), "operations": server.is_wrapped}.get(tab, True)
+    has_target = bool(server.url) and server.transport != Server.Transport.INTERNAL
+    return {"credential": has_target, "operations": server.is_wrapped}.get(tab, True)
 
 
 def _hours() -> list[datetime]:
