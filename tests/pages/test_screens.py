@@ -418,3 +418,25 @@ def _without_nonce(response) -> str:
         r'nonce="[^"]*"|csrfmiddlewaretoken" value="[^"]*"|X-CSRFToken": "[^"]*"', "", response.content.decode()
     )
     return re.sub(r"There is no such [a-z ]+,", "", text)
+
+
+def test_one_registers_for_owners_that_one_works_for(browse):
+    """Whoever would be refused after all that typing is not offered the owner."""
+    for url in ("/catalog/register/", "/catalog/wrap/"):
+        assert list(browse("lead").get(url).context["form"].owners) == ["ledger"]
+        assert list(browse("steward").get(url).context["form"].owners) == ["payments"]
+        assert "A lead of your team gives you the role." in browse("reviewer").get(url).content.decode()
+    assert list(browse("lead").get("/identity/agents/register/").context["form"].homes) == ["ledger"]
+    assert "You lead no team" in browse("member").get("/identity/agents/register/").content.decode()
+    refused = browse("lead").post(
+        "/catalog/register/", {"owner": "platform", "name": "N", "slug": "n", "url": "http://8.8.8.8/"}
+    )
+    assert refused.status_code == 422
+    assert refused.context["form"].errors["owner"]
+
+
+def test_a_server_of_hanse_itself_offers_nothing_to_set(browse):
+    text = browse("admin").get("/servers/context/").content.decode()
+    assert "/servers/context/edit/" not in text
+    assert "/servers/context/credential/" not in text
+    assert "/servers/accounts/credential/" in browse("admin").get("/servers/accounts/").content.decode()
