@@ -110,12 +110,11 @@ def rows_of(events: Iterable[Event]) -> list[Row]:
     return [_row(event) for event in events]
 
 
-def first_call(scope: int) -> Row | None:
-    """Returns the first call of a scope that was allowed and ended well; None before there is one."""
+def first_calls(scope: int) -> QuerySet[Event]:
+    """Returns the first call of a scope that was allowed and ended well; nothing before there is one. See `rows_of`."""
     filters = Filters(kind=Kind.INTENT, result="ok")
     events = _filtered(Event.objects.filter(scope=scope), filters).select_related("stream")
-    found = events.annotate(index=F("place__index")).order_by("id").first()
-    return _row(found) if found else None
+    return events.annotate(index=F("place__index")).order_by("id")[:1]
 
 
 def event_detail(uid: UUID, scopes: Scopes) -> Detail:

@@ -46,7 +46,12 @@ def taken_by(principal: Principal, team: Tenant) -> list[Taken]:
 def taken_reads(principal: Principal, team: Tenant) -> dict[str, QuerySet[Any]]:
     """Returns what `taken_by` is made of, for who reads it together with other things: see `taken_from`."""
     mine = forks(principal).filter(owner=team, status=Fork.Status.ACTIVE)
-    return {"published": library_of(principal, team).exclude(owner=team), "forks": mine}
+    return {"published": published_for(principal, team), "forks": mine}
+
+
+def published_for(principal: Principal, team: Tenant) -> QuerySet[Blueprint]:
+    """Returns what others publish for a team: the active blueprints of platform and domains."""
+    return library_of(principal, team).exclude(owner=team)
 
 
 def taken_from(found: Mapping[str, Iterable[Any]]) -> list[Taken]:
