@@ -24,10 +24,6 @@ class ReasonForm(forms.Form):
             self.fields["reason"].help_text = read_by
 
 
-class NothingForm(forms.Form):
-    """A question that is answered by the button alone."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """One question: what will be done, what it means, and where one comes back to without doing it."""

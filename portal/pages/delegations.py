@@ -106,6 +106,12 @@ class TokenForm(forms.Form):
     minutes = forms.IntegerField(min_value=1, max_value=60, initial=DEFAULT_MINUTES, help_text="At most 60.")
 
 
+class RevocationForm(forms.Form):
+    """Why a delegation ends, when there is something to say."""
+
+    reason = forms.CharField(max_length=200, required=False, help_text="It stands in the log.")
+
+
 def _state(value: str) -> Q:
     present = clock.now()
     return {
@@ -216,12 +222,6 @@ def narrow(request: HttpRequest, uid: str) -> HttpResponse:
         return redirect("delegation", uid)
     text = "It can only become less, and never wide again."
     return asking.ask(request, _question(row, "Narrow", "Narrow it", text, "main"), form)
-
-
-class RevocationForm(forms.Form):
-    """Why a delegation ends, when there is something to say."""
-
-    reason = forms.CharField(max_length=200, required=False, help_text="It stands in the log.")
 
 
 @screen("GET", "POST")
