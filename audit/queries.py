@@ -269,8 +269,3 @@ def calls_since(scopes: Scopes, since: datetime) -> QuerySet[Event]:
 
 CALL_FIGURES: Final = {"tried": Count("pk"), "denied": Count("pk", filter=Q(kind=Kind.DENIED))}
 """How many calls were tried and how many of them were denied."""
-
-
-def call_totals(scopes: Scopes, since: datetime) -> dict[str, int]:
-    """Returns how many calls were `tried` and how many of them were `denied` since a moment."""
-    return calls_since(scopes, since).aggregate(**CALL_FIGURES)

@@ -155,19 +155,14 @@ def servers_to_probe() -> QuerySet[Server]:
     return Server.objects.exclude(status=Server.Status.RETIRED).order_by("pk")
 
 
-def server_counts(principal: Principal) -> dict[str, int]:
-    """Returns how many visible servers are in each status, and under `failing` the active ones that do not answer."""
-    return server_counts_of(servers_by_status(principal))
-
-
 def servers_by_status(principal: Principal) -> QuerySet[Any, Any]:
-    """Returns what `server_counts` is made of, for who reads it together with other things: see `server_counts_of`."""
+    """Returns how many visible servers are in each status, to be read together with others: see `server_counts_of`."""
     rows, failing = Server.objects.visible_to(principal).order_by(), Q(status=Server.Status.ACTIVE, probe_ok=False)
     return rows.values("status").annotate(n=Count("pk"), failing=Count("pk", filter=failing))
 
 
 def server_counts_of(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """Returns `server_counts` out of its rows."""
+    """Returns how many servers are in each status, and under `failing` the active ones that do not answer."""
     found = list(rows)
     return {**{row["status"]: row["n"] for row in found}, "failing": sum(row["failing"] for row in found)}
 

@@ -212,6 +212,12 @@ def ids_of_role(role: str) -> QuerySet[Membership, int]:
     return Membership.objects.filter(role=role).order_by().values_list("person", flat=True)
 
 
+def ids_of_members(principal: Principal, slug: str) -> QuerySet[Membership, int]:
+    """Returns who holds a role in one visible tenant, as a subquery."""
+    rows = Membership.objects.visible_to(principal).filter(tenant__slug=slug)
+    return rows.order_by().values_list("person", flat=True)
+
+
 def roles_of(principal: Principal, people: Iterable[Person]) -> dict[int, list[Membership]]:
     """Returns the visible roles of some people by person: one query for a page of them."""
     held: dict[int, list[Membership]] = {}

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -24,7 +25,7 @@ from tenants.identity import sign_in_groups
 from tenants.models import Membership, SignInGroup, Tenant
 from tenants.principals import Principal
 from tenants.rules import MAX_GROUP, ROLES_OF_TIER, Role, Tier
-from tenants.together import together
+from tenants.together import together, totals
 
 SHOWN = 50
 GROUPS = 8
@@ -181,23 +182,28 @@ def _render(
     return render(request, "pages/teams/tenant.html", context, status=status)
 
 
-def _found(principal: Principal, node: Tenant) -> dict[str, list[Any]]:
-    """Returns all that the page shows beside the tenant itself, by one query."""
+def _found(principal: Principal, node: Tenant) -> dict[str, Any]:
+    """Returns all that the page shows beside the tenant itself, by one query; `of_servers` are how many there are."""
     below = tenants.domains_of if node.tier == Tier.TEAM else tenants.teams_in
     linked = below(principal, node)
-    return together(
+    panels: dict[str, QuerySet[Any]] = {
+        "members": tenants.memberships(principal, node),
+        "agents": tenants.agents(principal).filter(home=node),
+        "servers": registry.servers(principal).filter(owner=node),
+        "published": library.blueprints(principal).filter(owner=node),
+        "forks": fork_queries.forks(principal).filter(owner=node, status="active"),
+    }
+    found = together(
+        **{name: rows[:SHOWN] for name, rows in panels.items()},
+        **{f"of_{name}": totals(rows, n=Count("pk")) for name, rows in panels.items()},
         linked=linked,
         free=federation.free(principal, node, linked),
         rules=tenants.sign_in_groups(principal, node)[:SHOWN],
-        members=tenants.memberships(principal, node)[:SHOWN],
-        agents=tenants.agents(principal).filter(home=node)[:SHOWN],
-        servers=registry.servers(principal).filter(owner=node)[:SHOWN],
-        published=library.blueprints(principal).filter(owner=node)[:SHOWN],
-        forks=fork_queries.forks(principal).filter(owner=node, status="active")[:SHOWN],
         repositories=repositories.repositories(principal).filter(owner=node)[:GROUPS],
         groups=registry.tool_groups(principal).filter(owner=node, server=None)[:GROUPS],
         logs=audit.streams(principal.access.visible).filter(scope=node.pk)[:1],
     )
+    return found | {f"of_{name}": found[f"of_{name}"][0]["n"] for name in panels}
 
 
 def _admits(principal: Principal, node: Tenant, other: Tenant) -> bool:

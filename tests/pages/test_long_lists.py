@@ -7,6 +7,8 @@ import pytest
 
 from blueprints.models import Blueprint, Fork, Version
 from kernel.ids import new_uid
+from registry.models import Server
+from tenants.models import Agent, Membership, Person
 
 BLUEPRINT = "/blueprints/platform/implement-ticket-brownfield"
 
@@ -92,3 +94,32 @@ def test_a_list_that_fits_has_no_foot(browse):
         assert "shown</span>" not in browse("lead").get(f"{BLUEPRINT}/{tab}/").content.decode()
     for tab in ("history", "requests"):
         assert "shown</span>" not in browse("lead").get(f"/forks/ledger/our-ticket/{tab}/").content.decode()
+
+
+def test_a_tenant_says_how_much_it_has_and_leads_to_all_of_it(browse, cast):
+    many = range(60)
+    people = Person.objects.bulk_create(
+        Person(email=f"m{n}@example.test", handle=f"m{n}", name=f"Member {n}") for n in many
+    )
+    Membership.objects.bulk_create(Membership(person=one, tenant=cast.team, role="member") for one in people)
+    lead = cast.lead.person
+    Agent.objects.bulk_create(Agent(slug=f"a{n}", name="Same", home=cast.team, sponsor=lead) for n in many)
+    Server.objects.bulk_create(
+        Server(owner=cast.team, slug=f"s{n}", name="Same", transport="http", url="http://x.example/") for n in many
+    )
+    client = browse("lead")
+    text = client.get("/teams/ledger/").content.decode()
+    held = Membership.objects.filter(tenant=cast.team)
+    whole = {
+        "/identity/agents/?team=ledger": Agent.objects.filter(home=cast.team).count(),
+        "/catalog/?owner=ledger": Server.objects.filter(owner=cast.team).count(),
+        "/identity/people/?tenant=ledger": held.count(),
+    }
+    for url, count in whole.items():
+        assert count > 60
+        assert f'<span>50 shown</span><a class="push" href="{url}">All {count}</a>' in text
+        page = client.get(url).context["page"]
+        assert len(page.rows) == 50
+        rest = client.get(url.partition("?")[0] + page.next_url).context["page"]
+        assert len(page.rows) + len(rest.rows) == count
+    assert {row.handle for row in rest.rows + page.rows} == set(held.values_list("person__handle", flat=True))
