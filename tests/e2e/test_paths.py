@@ -245,7 +245,8 @@ def test_what_is_missing_opens_level_by_level(visit):
 
 
 def test_servers_agents_and_delegations_need_no_script(visit):
-    page = visit("lead", java_script_enabled=False).open("/catalog/register/")
+    visitor = visit("lead", java_script_enabled=False)
+    page = visitor.open("/catalog/register/")
     page.get_by_label("Name", exact=True).fill("Plain")
     page.get_by_label("Short name").fill("plain")
     page.get_by_label("Address").fill("http://169.254.169.254/mcp")
@@ -293,3 +294,6 @@ def test_servers_agents_and_delegations_need_no_script(visit):
     page.get_by_role("button", name="Give the role").click()
     expect(page.locator(".errorlist").first).to_contain_text("Nobody has this handle or address.")
     expect(page.get_by_label("Person")).to_have_value("nobody-of-that-name")
+    assert len(visitor.complaints) == 2, "what was refused, and nothing else"
+    assert all("422" in said for said in visitor.complaints)
+    visitor.complaints.clear()
