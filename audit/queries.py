@@ -1,6 +1,6 @@
 """Reads of the log. Each takes the scopes that the reader may see: `None` means all, an empty set means nothing."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -90,20 +90,31 @@ def calls_visible(
     scopes: Scopes, filters: Filters | None = None, *, before: int | None = None, limit: int = PAGE
 ) -> list[Row]:
     """Returns calls and changes, newest first, each with its outcome, in one query. Go on with `before=rows[-1].id`."""
+    return rows_of(events_visible(scopes, filters, before=before, limit=limit))
+
+
+def events_visible(
+    scopes: Scopes, filters: Filters | None = None, *, before: int | None = None, limit: int = PAGE
+) -> QuerySet[Event]:
+    """Returns what `calls_visible` makes its rows of, for who reads it together with other things: see `rows_of`."""
     events = _filtered(_within(Event.objects.all(), scopes), filters or Filters())
     if before is not None:
         events = events.filter(id__lt=before)
     answer = _answers().values(json=JSONObject(result="result", leaf="leaf"))[:1]
     events = events.select_related("stream").annotate(answer=Subquery(answer), index=F("place__index"))
-    return [_row(event) for event in events.order_by("-id")[: max(1, min(limit, MAX_PAGE))]]
+    return events.order_by("-id")[: max(1, min(limit, MAX_PAGE))]
 
 
-def first_call(scope: int) -> Row | None:
-    """Returns the first call of a scope that was allowed and ended well; None before there is one."""
+def rows_of(events: Iterable[Event]) -> list[Row]:
+    """Returns the events as the explorer lists them."""
+    return [_row(event) for event in events]
+
+
+def first_calls(scope: int) -> QuerySet[Event]:
+    """Returns the first call of a scope that was allowed and ended well; nothing before there is one. See `rows_of`."""
     filters = Filters(kind=Kind.INTENT, result="ok")
     events = _filtered(Event.objects.filter(scope=scope), filters).select_related("stream")
-    found = events.annotate(index=F("place__index")).order_by("id").first()
-    return _row(found) if found else None
+    return events.annotate(index=F("place__index")).order_by("id")[:1]
 
 
 def event_detail(uid: UUID, scopes: Scopes) -> Detail:
@@ -223,25 +234,38 @@ def _first_checkpoint_over(stream: int, index: int) -> Checkpoint | None:
 
 def calls_by_server(scopes: Scopes, since: datetime) -> dict[str, int]:
     """Returns how many calls were tried on each server since a moment, by the part of the object before its slash."""
+    return dict(server_calls(scopes, since))
+
+
+def server_calls(scopes: Scopes, since: datetime, *, but: int | None = None) -> QuerySet[Event, tuple[str, int]]:
+    """Returns the pairs of `calls_by_server`, to be read with others, without the calls of one scope."""
     events = _within(Event.objects.filter(kind__in=(Kind.INTENT, Kind.DENIED), at__gte=since), scopes)
     # Ids are UUIDv7, so the moment bounds them too, and their index spares a walk through the whole log.
     floor = UUID(int=int(since.timestamp() * 1000) << 80)
     server = Substr("object", 1, StrIndex("object", Value("/")) - 1)
-    rows = events.filter(uid__gte=floor).annotate(server=server).order_by().values_list("server")
-    return dict(rows.annotate(n=Count("pk")))
+    events = events.filter(uid__gte=floor) if but is None else events.filter(uid__gte=floor).exclude(scope=but)
+    counted: QuerySet[Event, tuple[str, int]] = (
+        events.annotate(server=server).order_by().values_list("server").annotate(n=Count("pk"))
+    )
+    return counted
 
 
-def calls_by_hour(scopes: Scopes, server: str, since: datetime) -> dict[datetime, int]:
+def calls_by_hour(scopes: Scopes, server: str, since: datetime) -> QuerySet[Event, tuple[datetime, int]]:
     """Returns how many calls were tried on one server in each hour since a moment; hours without any are absent."""
     floor = UUID(int=int(since.timestamp() * 1000) << 80)
     events = Event.objects.filter(kind__in=(Kind.INTENT, Kind.DENIED), uid__gte=floor, at__gte=since)
     events = _within(events, scopes).filter(object__startswith=f"{server}/")
-    return dict(events.annotate(hour=TruncHour("at")).order_by().values_list("hour").annotate(n=Count("pk")))
+    counted: QuerySet[Event, tuple[datetime, int]] = (
+        events.annotate(hour=TruncHour("at")).order_by().values_list("hour").annotate(n=Count("pk"))
+    )
+    return counted
 
 
-def call_totals(scopes: Scopes, since: datetime) -> dict[str, int]:
-    """Returns how many calls were `tried` and how many of them were `denied` since a moment."""
+def calls_since(scopes: Scopes, since: datetime) -> QuerySet[Event]:
+    """Returns the calls that were tried since a moment; `CALL_FIGURES` counts them."""
     floor = UUID(int=int(since.timestamp() * 1000) << 80)
-    events = Event.objects.filter(kind__in=(Kind.INTENT, Kind.DENIED), uid__gte=floor, at__gte=since)
-    denied = Count("pk", filter=Q(kind=Kind.DENIED))
-    return _within(events, scopes).aggregate(tried=Count("pk"), denied=denied)
+    return _within(Event.objects.filter(kind__in=(Kind.INTENT, Kind.DENIED), uid__gte=floor, at__gte=since), scopes)
+
+
+CALL_FIGURES: Final = {"tried": Count("pk"), "denied": Count("pk", filter=Q(kind=Kind.DENIED))}
+"""How many calls were tried and how many of them were denied."""

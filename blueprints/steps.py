@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
+from django.db.models import Count, Q
+
 from blueprints.models import Blueprint, Fork, Repository
-from blueprints.queries.adoption import blueprint_counts, check_counts, checks_in_force, taken_by
+from blueprints.queries.adoption import blueprint_counts, check_counts, checks_in_force, published_for, taken_by
 from blueprints.queries.library import library_of, version_of
 from blueprints.queries.repositories import repositories
 from blueprints.services.forking import fork_blueprint
@@ -15,9 +17,10 @@ from kernel.errors import Invalid
 from registry.git.fetching import Sources, fault_of_address, name_of_address
 from tenants import onboarding
 from tenants.models import Onboarding, Tenant
-from tenants.onboarding import Field, Line, Means, Outcome, State, Step, Values
+from tenants.onboarding import Field, Found, Line, Means, Outcome, Reads, State, Step, Values
 from tenants.principals import Principal
 from tenants.rosters import slug_from
+from tenants.together import totals
 
 MAX_NAMED: Final = 20
 """How many repositories one act registers: each address is looked up while somebody waits."""
@@ -52,14 +55,22 @@ def _label(blueprint: Blueprint) -> str:
     return f"{blueprint.title} ({blueprint.owner.name})"
 
 
-def _state(actor: Principal, row: Onboarding) -> State:
-    arrived = len(taken_by(actor, _team(row)))
+def _reads(actor: Principal, row: Onboarding) -> Reads:
+    mine = Fork.objects.visible_to(actor).filter(owner=_team(row), status=Fork.Status.ACTIVE)
+    measured = repositories(actor).filter(owner=_team(row))
+    return {
+        "arrived": published_for(actor, _team(row)),
+        "mine": totals(mine, n=Count("pk")),
+        "measured": totals(measured, n=Count("pk"), under_way=Count("pk", filter=~Q(stage=""))),
+    }
+
+
+def _state(actor: Principal, row: Onboarding, found: Found) -> State:
+    arrived, mine = len(found["arrived"]), found["mine"][0]["n"]
     if not arrived:
         return State("done", "Nothing is published for it yet; what comes arrives by itself.")
-    mine = Fork.objects.visible_to(actor).filter(owner=_team(row), status=Fork.Status.ACTIVE).count()
-    measured = repositories(actor).filter(owner=_team(row))
-    under_way = measured.exclude(stage="").count()
-    said = f"{counted(arrived, 'blueprint')} arrived, {mine} forked; {counted(measured.count(), 'repository')}."
+    measured, under_way = found["measured"][0]["n"], found["measured"][0]["under_way"]
+    said = f"{counted(arrived, 'blueprint')} arrived, {mine} forked; {counted(measured, 'repository')}."
     return (
         State("waiting", f"Being measured: {counted(under_way, 'repository')}.") if under_way else State("done", said)
     )
@@ -166,6 +177,7 @@ onboarding.register(
         key="libraries",
         needs="Nothing: what platform and domains publish arrives by itself.",
         fields=_fields,
+        reads=_reads,
         state=_state,
         plan=_plan,
         act=_act,

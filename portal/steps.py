@@ -34,7 +34,7 @@ from tenants import queries as tenants
 from tenants.identity.delegation import delegate
 from tenants.identity.tokens import mint_token
 from tenants.models import Agent, Delegation, Onboarding, Tenant
-from tenants.onboarding import Field, Line, Means, Outcome, State, Step, Values
+from tenants.onboarding import Field, Found, Line, Means, Outcome, Reads, State, Step, Values
 from tenants.principals import Principal
 from tenants.rosters import slug_from
 from tenants.rules import Effect, Role, Sensitivity
@@ -192,12 +192,16 @@ def _fields(actor: Principal, row: Onboarding) -> list[Field]:
     ]
 
 
-def _state(actor: Principal, row: Onboarding) -> State:
+def _reads(actor: Principal, row: Onboarding) -> Reads:
+    assert row.owner is not None  # noqa: S101 - the frame asks for the first step before any other
+    return {} if row.first_call_at is not None else {"calls": audit.first_calls(row.owner.pk)}
+
+
+def _state(actor: Principal, row: Onboarding, found: Found) -> State:
     if row.first_call_at is not None:
         return State("done", "It was made and stands in the log.")
-    assert row.owner is not None  # noqa: S101 - the frame asks for the first step before any other
-    found = audit.first_call(row.owner.pk)
-    return State("done", f"{found.object}, in the log.") if found else State("open")
+    calls = audit.rows_of(found["calls"])
+    return State("done", f"{calls[0].object}, in the log.") if calls else State("open")
 
 
 def _plan(actor: Principal, row: Onboarding, values: Values) -> Iterator[Line]:
@@ -253,6 +257,7 @@ onboarding.register(
         key="call",
         needs="An agent of the team, an approved tool, and you as a member of the team.",
         fields=_fields,
+        reads=_reads,
         state=_state,
         plan=_plan,
         act=_act,

@@ -1,7 +1,9 @@
 """Reads of servers, tools, groups and probes, each already limited to the principal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
@@ -10,7 +12,8 @@ from registry.contract import Clause, Subject, examine
 from registry.models import Credential, Probe, Server, Tool, ToolGroup
 from tenants.models import Delegation, Tenant
 from tenants.principals import Principal
-from tenants.queries import delegations, one_of, reach_of
+from tenants.queries import delegations, ids_in_reach, one_of
+from tenants.together import together, totals
 
 WAITING = ("new", "changed")
 
@@ -38,12 +41,18 @@ def server_by_slug(principal: Principal, slug: str) -> Server:
 
 def servers_in_reach(principal: Principal, team: Tenant) -> QuerySet[Server]:
     """Returns the servers whose tools agents of this team can be given: its own, its domains', the platform's."""
-    return servers(principal).filter(owner__in=reach_of(team))
+    return servers(principal).filter(owner__in=ids_in_reach(team))
 
 
 def tools(principal: Principal) -> QuerySet[Tool]:
     """Returns visible tools with server and owner."""
     return Tool.objects.visible_to(principal).select_related("server", "owner", "approved_by").order_by("name")
+
+
+def with_group_names(rows: QuerySet[Tool]) -> QuerySet[Tool]:
+    """Returns the tools with the slugs of the groups that each is in as `group_names`."""
+    held = ToolGroup.objects.filter(tools=OuterRef("pk")).order_by("slug").values("slug")
+    return rows.annotate(group_names=ArraySubquery(held))
 
 
 def tool_by_uid(principal: Principal, uid: str) -> Tool:
@@ -72,7 +81,7 @@ def group_by_slug(principal: Principal, slug: str) -> ToolGroup:
 
 def groups_in_reach(principal: Principal, team: Tenant) -> QuerySet[ToolGroup]:
     """Returns the groups that a delegation in this team can name."""
-    return tool_groups(principal).filter(owner__in=reach_of(team))
+    return tool_groups(principal).filter(owner__in=ids_in_reach(team))
 
 
 def probes(principal: Principal, server: Server) -> QuerySet[Probe]:
@@ -81,9 +90,22 @@ def probes(principal: Principal, server: Server) -> QuerySet[Probe]:
 
 
 def contract_of(principal: Principal, server: Server) -> list[Clause]:
-    """Returns the owner's contract of a server that the principal was given, as its last probe saw it: three queries."""
-    last = probes(principal, server).first()
-    judged = tools(principal).filter(server=server).exclude(state__in=("missing", "rejected"))
+    """Returns the owner's contract of a server that the principal was given, as its last probe saw it: one query."""
+    return contract_from(server, together(**contract_reads(principal, server)))
+
+
+def contract_reads(principal: Principal, server: Server) -> dict[str, QuerySet[Any]]:
+    """Returns what `contract_of` is made of, for who reads it together with other things: see `contract_from`."""
+    return {
+        "last_probe": probes(principal, server).order_by("-at")[:1],
+        "credentials": credentials(principal, server),
+        "judged": tools(principal).filter(server=server).exclude(state__in=("missing", "rejected")),
+    }
+
+
+def contract_from(server: Server, found: Mapping[str, Sequence[Any]]) -> list[Clause]:
+    """Returns `contract_of` out of what was read."""
+    last = next(iter(found["last_probe"]), None)
     report = last.report if last else {}
     return examine(
         Subject(
@@ -92,12 +114,12 @@ def contract_of(principal: Principal, server: Server) -> list[Clause]:
             answered=server.probe_ok,
             error=last.error if last else "",
             protocol=server.protocol,
-            has_credential=credential_of(principal, server) is not None,
+            has_credential=bool(found["credentials"]),
             bare=report.get("bare"),
             ping=report.get("ping"),
             repeated=report.get("repeated", ()),
             left_out=report.get("left_out", 0),
-            tools=[tool.seen for tool in judged if tool.seen is not None],
+            tools=[tool.seen for tool in found["judged"] if tool.seen is not None],
         )
     )
 
@@ -109,8 +131,13 @@ def failing_servers(principal: Principal) -> QuerySet[Server]:
 
 def credential_of(principal: Principal, server: Server) -> Credential | None:
     """Returns what is known of a server's credential: that there is one, whose, since when. Never what it is."""
+    return credentials(principal, server).first()
+
+
+def credentials(principal: Principal, server: Server) -> QuerySet[Credential]:
+    """Returns the one credential of a server, if there is one, as `credential_of` shows it."""
     rows = Credential.objects.visible_to(principal).filter(server=server)
-    return rows.defer("sealed").select_related("created_by").first()
+    return rows.defer("sealed").select_related("created_by")
 
 
 def server_history(server: Server) -> QuerySet[Model]:
@@ -128,20 +155,23 @@ def servers_to_probe() -> QuerySet[Server]:
     return Server.objects.exclude(status=Server.Status.RETIRED).order_by("pk")
 
 
-def server_counts(principal: Principal) -> dict[str, int]:
-    """Returns how many visible servers are in each status, and under `failing` the active ones that do not answer."""
-    rows = Server.objects.visible_to(principal).order_by()
-    counts = dict(rows.values_list("status").annotate(n=Count("pk")))
-    return {**counts, "failing": rows.filter(status=Server.Status.ACTIVE, probe_ok=False).count()}
+def servers_by_status(principal: Principal) -> QuerySet[Any, Any]:
+    """Returns how many visible servers are in each status, to be read together with others: see `server_counts_of`."""
+    rows, failing = Server.objects.visible_to(principal).order_by(), Q(status=Server.Status.ACTIVE, probe_ok=False)
+    return rows.values("status").annotate(n=Count("pk"), failing=Count("pk", filter=failing))
 
 
-def tool_counts(principal: Principal, servers: Iterable[Server]) -> dict[int, dict[str, int]]:
-    """Returns approved and waiting tools by server, for the servers of one page: one query."""
-    rows = Tool.objects.visible_to(principal).filter(server__in=[server.pk for server in servers]).order_by()
-    counted = rows.values("server").annotate(
-        approved=Count("pk", filter=Q(state="approved")), waiting=Count("pk", filter=Q(state__in=WAITING))
-    )
-    return {row["server"]: {"approved": row["approved"], "waiting": row["waiting"]} for row in counted}
+def server_counts_of(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """Returns how many servers are in each status, and under `failing` the active ones that do not answer."""
+    found = list(rows)
+    return {**{row["status"]: row["n"] for row in found}, "failing": sum(row["failing"] for row in found)}
+
+
+def tool_counts(principal: Principal, server: Server) -> QuerySet[Tool, dict[str, Any]]:
+    """Returns how many tools of one server are `approved` and how many are `waiting`, as one row to read with others."""
+    rows = Tool.objects.visible_to(principal).filter(server=server)
+    waiting = Count("pk", filter=Q(state__in=WAITING))
+    return totals(rows, approved=Count("pk", filter=Q(state="approved")), waiting=waiting)
 
 
 def server_counts_by_owner(principal: Principal, owners: Iterable[Tenant]) -> dict[int, int]:
@@ -157,16 +187,18 @@ def ids_of_waiting_servers() -> QuerySet[Tool, int]:
 
 def delegations_reaching(principal: Principal, server: Server) -> QuerySet[Delegation]:
     """Returns visible live delegations that name a group in which this server has a tool: who might call it."""
-    groups = ToolGroup.objects.filter(tools__server=server).values_list("slug", flat=True).distinct()
+    groups = ToolGroup.objects.filter(tools__server=server).order_by().values("slug").distinct()
     rows = delegations(principal).filter(revoked_at=None, not_before__lte=clock.now(), not_after__gt=clock.now())
-    return rows.filter(tool_groups__overlap=list(groups))
+    return rows.filter(tool_groups__overlap=ArraySubquery(groups))
 
 
 def changes_of(server: Server) -> list[Model]:
     """Returns the changes of a server and of its tools together, newest first, at most 200. The principal sees it."""
-    own = server.history.select_related("history_user").order_by("-history_date")[:100]
-    tools = Tool.history.filter(server=server).select_related("history_user").order_by("-history_date")[:100]
-    return sorted([*own, *tools], key=lambda row: row.history_date, reverse=True)
+    found = together(
+        own=server.history.select_related("history_user").order_by("-history_date")[:100],
+        tools=Tool.history.filter(server=server).select_related("history_user").order_by("-history_date")[:100],
+    )
+    return sorted([*found["own"], *found["tools"]], key=lambda row: row.history_date, reverse=True)
 
 
 def groups_to_grant(principal: Principal, team: Tenant, words: str = "") -> QuerySet[ToolGroup]:

@@ -18,7 +18,7 @@ from registry.surfaces import approve_tool
 from registry.tasks import probe_server
 from tenants import onboarding
 from tenants.models import Onboarding, Tenant
-from tenants.onboarding import Field, Line, Means, Outcome, State, Step, Values
+from tenants.onboarding import Field, Found, Line, Means, Outcome, Reads, State, Step, Values
 from tenants.principals import Principal
 from tenants.rosters import slug_from
 from tenants.rules import Effect, Sensitivity
@@ -74,9 +74,13 @@ def _fields(actor: Principal, row: Onboarding) -> list[Field]:
     ]
 
 
-def _state(actor: Principal, row: Onboarding) -> State:
-    mine = list(queries.with_tool_counts(_brought(actor, row)))
-    served = [server for server in mine if server.status == "active" and server.approved]  # type: ignore[attr-defined]
+def _reads(actor: Principal, row: Onboarding) -> Reads:
+    return {"brought": queries.with_tool_counts(_brought(actor, row))}
+
+
+def _state(actor: Principal, row: Onboarding, found: Found) -> State:
+    mine = found["brought"]
+    served = [server for server in mine if server.status == "active" and server.approved]
     if served:
         return State("done", ", ".join(server.name for server in served[:3]))
     if not mine:
@@ -236,6 +240,7 @@ onboarding.register(
         key="server",
         needs="An MCP server over HTTP that answers, and a look at its tools.",
         fields=_fields,
+        reads=_reads,
         state=_state,
         plan=_plan,
         act=_act,

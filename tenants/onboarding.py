@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from audit.services import record
 from kernel import clock
@@ -20,10 +21,13 @@ from tenants.models import Onboarding, Person, Tenant
 from tenants.principals import Principal
 from tenants.queries import platform_tenant
 from tenants.services import require_reason
+from tenants.together import together
 from tenants.versions import check_version, lock
 
 T = TypeVar("T")
 Values = Mapping[str, Any]
+Reads = Mapping[str, QuerySet[Any, Any]]
+Found = Mapping[str, list[Any]]
 
 PLACES: Final = {
     "tenant": "The team",
@@ -33,7 +37,7 @@ PLACES: Final = {
     "server": "First server",
     "call": "First governed call",
 }
-"""The steps in their order. One that no app has registered is shown as not there yet."""
+"""The steps in their order. An app registers each of them."""
 
 FIRST: Final = "tenant"
 MAX_NAME: Final = 120
@@ -121,6 +125,7 @@ class Outcome:
 class Step:
     """One step. All its functions are given who acts and the onboarding; plan and act also what was answered.
 
+    `state` is made of what was found by the query sets of `reads`, so that all steps look their state up by one statement.
     `plan` says what `act` would do now, without doing it; `act` does only what is not there yet, so doing it twice is
     doing it once.
     """
@@ -128,9 +133,10 @@ class Step:
     key: str
     needs: str
     fields: Callable[[Principal, Onboarding], Sequence[Field]]
-    state: Callable[[Principal, Onboarding], State]
+    state: Callable[[Principal, Onboarding, Found], State]
     plan: Callable[[Principal, Onboarding, Values], Iterable[Line]]
     act: Callable[[Principal, Onboarding, Values, Means], Outcome]
+    reads: Callable[[Principal, Onboarding], Reads]
     button: str = "Do it"
     optional: bool = False
 
@@ -160,17 +166,17 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One place of the checklist; `step` is None where no app has registered one."""
+    """One place of the checklist."""
 
     key: str
     title: str
-    step: Step | None
+    step: Step
     state: State
 
     @property
     def said(self) -> str:
         """What stands beside it: how far it is, else what it needs."""
-        return self.state.text or (self.step.needs if self.step else "")
+        return self.state.text or self.step.needs
 
 
 Count = Callable[[Principal, Sequence[Tenant]], Mapping[int, int]]
@@ -215,18 +221,25 @@ def held(onboarding: Onboarding, key: str) -> Held:
 
 
 def progress(actor: Principal, onboarding: Onboarding) -> list[Progress]:
-    """Returns the checklist, each state looked up now."""
-    return [Progress(key, title, _steps.get(key), state_of(actor, onboarding, key)) for key, title in PLACES.items()]
+    """Returns the checklist, each state looked up now, all of them by one statement."""
+    states = _states(actor, onboarding, PLACES)
+    return [Progress(key, title, _steps[key], states[key]) for key, title in PLACES.items()]
 
 
 def state_of(actor: Principal, onboarding: Onboarding, key: str) -> State:
     """Returns how far a step is. Every step but the first waits for the team to stand."""
-    step = _steps.get(key)
-    if step is None:
-        return State("later", "Comes with a later part.")
-    if key != FIRST and onboarding.owner is None:
-        return State("later", "When the team stands.")
-    return step.state(actor, onboarding)
+    return _states(actor, onboarding, [key])[key]
+
+
+def _states(actor: Principal, onboarding: Onboarding, keys: Iterable[str]) -> dict[str, State]:
+    states = {key: State("later", "When the team stands.") for key in keys}
+    due = [_steps[key] for key in states if key == FIRST or onboarding.owner is not None]
+    reads = {step.key: step.reads(actor, onboarding) for step in due}
+    found = together(**{f"{key}_{name}": rows for key, own in reads.items() for name, rows in own.items()})
+    for step in due:
+        own = {name: found[f"{step.key}_{name}"] for name in reads[step.key]}
+        states[step.key] = step.state(actor, onboarding, own)
+    return states
 
 
 def plan(actor: Principal, onboarding: Onboarding, key: str) -> list[Line]:

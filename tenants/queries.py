@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.core.exceptions import ValidationError
 from django.db.models import Case, Count, Model, Prefetch, Q, QuerySet, Value, When
 
@@ -14,6 +15,7 @@ from tenants.authority import require_keeper, require_opener
 from tenants.models import Agent, Delegation, DomainMembership, Membership, Onboarding, Person, SignInGroup, Tenant
 from tenants.principals import Principal
 from tenants.rules import Role, Tier
+from tenants.together import together
 
 M = TypeVar("M", bound=Model)
 
@@ -35,6 +37,14 @@ def tenant_tree(principal: Principal) -> QuerySet[Tenant]:
     )
 
 
+def domains_with_teams(principal: Principal) -> QuerySet[Tenant]:
+    """Returns visible domains, each with the names of its visible teams as `team_names`."""
+    visible = Tenant.objects.visible_to(principal)
+    seen = Q(team_links__team__in=visible.order_by().values("pk"))
+    names = ArrayAgg("team_links__team__name", filter=seen, order_by="team_links__team__slug", default=[])
+    return visible.filter(tier=Tier.DOMAIN).annotate(team_names=names).order_by("slug")
+
+
 def tenant_by_slug(principal: Principal, slug: str) -> Tenant:
     """Returns one visible tenant; one that is not visible does not exist."""
     return one_of(Tenant.objects.visible_to(principal), "tenant", slug=slug)
@@ -48,31 +58,34 @@ def teams_of(principal: Principal) -> QuerySet[Tenant]:
 
 def reach_of(team: Tenant) -> frozenset[int]:
     """Returns the ids of the tenants whose assets a team uses: itself, its domains, the platform."""
-    domains = DomainMembership.objects.filter(team=team).values_list("domain_id", flat=True)
-    platform = Tenant.objects.filter(tier=Tier.PLATFORM).values_list("pk", flat=True)
-    return frozenset({team.pk, *domains, *platform})
+    return frozenset({team.pk, *ids_in_reach(team)})
 
 
-def reaches_of(team_ids: set[int]) -> dict[int, frozenset[int]]:
-    """Returns `reach_of` for several teams at once: two queries."""
-    platform = _platform_ids()
-    reaches = {team: {team, *platform} for team in team_ids}
-    for team, domain in DomainMembership.objects.filter(team__in=team_ids).values_list("team_id", "domain_id"):
-        reaches[team].add(domain)
-    return {team: frozenset(reach) for team, reach in reaches.items()}
+def ids_in_reach(team: Tenant) -> QuerySet[Any, int]:
+    """Returns `reach_of` as a subquery: it shows nothing by itself."""
+    domains = DomainMembership.objects.filter(team=team).order_by().values_list("domain_id", flat=True)
+    others = Tenant.objects.filter(Q(tier=Tier.PLATFORM) | Q(pk=team.pk)).order_by()
+    return others.values_list("pk", flat=True).union(domains)
 
 
-def roles_in(principal: Principal, tenant_ids: set[int]) -> dict[tuple[int, int], frozenset[str]]:
-    """Returns the roles held in visible tenants by (person, tenant): one query."""
+def roles_and_reaches(
+    principal: Principal, team_ids: set[int]
+) -> tuple[dict[tuple[int, int], frozenset[str]], dict[int, frozenset[int]]]:
+    """Returns the roles held in visible teams by (person, team), and `reach_of` by team: one query."""
+    members = Membership.objects.visible_to(principal).filter(tenant__in=team_ids)
+    found = together(
+        roles=members.values_list("person_id", "tenant_id", "role"),
+        platform=Tenant.objects.filter(tier=Tier.PLATFORM).values_list("pk", flat=True),
+        domains=DomainMembership.objects.filter(team__in=team_ids).values_list("team_id", "domain_id"),
+    )
     held: dict[tuple[int, int], set[str]] = {}
-    rows = Membership.objects.visible_to(principal).filter(tenant__in=tenant_ids)
-    for person, tenant, role in rows.values_list("person_id", "tenant_id", "role"):
-        held.setdefault((person, tenant), set()).add(role)
-    return {key: frozenset(roles) for key, roles in held.items()}
-
-
-def _platform_ids() -> list[int]:
-    return list(Tenant.objects.filter(tier=Tier.PLATFORM).values_list("pk", flat=True))
+    for person, team, role in found["roles"]:
+        held.setdefault((person, team), set()).add(role)
+    reaches = {team: {team, *found["platform"]} for team in team_ids}
+    for team, domain in found["domains"]:
+        reaches[team].add(domain)
+    roles = {key: frozenset(names) for key, names in held.items()}
+    return roles, {team: frozenset(reach) for team, reach in reaches.items()}
 
 
 def memberships(principal: Principal, tenant: Tenant | None = None) -> QuerySet[Membership]:
@@ -164,6 +177,12 @@ def domains_of(principal: Principal, team: Tenant) -> QuerySet[Tenant]:
     return Tenant.objects.visible_to(principal).filter(team_links__team=team).order_by("slug")
 
 
+def domains_of_slug(principal: Principal, slug: str) -> QuerySet[Tenant]:
+    """Returns the visible domains of the team with this short name, when the principal sees it, else none."""
+    team = Tenant.objects.visible_to(principal).filter(tier=Tier.TEAM, slug=slug).order_by()
+    return Tenant.objects.visible_to(principal).filter(team_links__team__in=team.values("pk")).order_by("slug")
+
+
 def teams_in(principal: Principal, node: Tenant) -> QuerySet[Tenant]:
     """Returns the visible teams below a domain, or all that are visible below the platform."""
     rows = Tenant.objects.visible_to(principal).filter(tier=Tier.TEAM)
@@ -193,12 +212,27 @@ def ids_of_role(role: str) -> QuerySet[Membership, int]:
     return Membership.objects.filter(role=role).order_by().values_list("person", flat=True)
 
 
+def ids_of_members(principal: Principal, slug: str) -> QuerySet[Membership, int]:
+    """Returns who holds a role in one visible tenant, as a subquery."""
+    rows = Membership.objects.visible_to(principal).filter(tenant__slug=slug)
+    return rows.order_by().values_list("person", flat=True)
+
+
 def roles_of(principal: Principal, people: Iterable[Person]) -> dict[int, list[Membership]]:
     """Returns the visible roles of some people by person: one query for a page of them."""
     held: dict[int, list[Membership]] = {}
     for row in memberships(principal).filter(person__in=[person.pk for person in people]):
         held.setdefault(row.person_id, []).append(row)
     return held
+
+
+def names_behind(people: Iterable[object], agents: Iterable[object]) -> tuple[dict[str, Person], dict[str, Agent]]:
+    """Returns `names_of_people` and `names_of_agents` by one query; what is empty names nobody."""
+    found = together(
+        people=Person.objects.filter(uid__in={uid for uid in people if uid}),
+        agents=Agent.objects.filter(uid__in={uid for uid in agents if uid}),
+    )
+    return {str(row.uid): row for row in found["people"]}, {str(row.uid): row for row in found["agents"]}
 
 
 def names_of_people(uids: set[str]) -> dict[str, Person]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import Count, Q, QuerySet
 
 from kernel.counting import counted
 from kernel.errors import Invalid
@@ -15,11 +15,12 @@ from tenants import authority, onboarding, services
 from tenants.identity.agents import register_agent
 from tenants.identity.sign_in_groups import add_sign_in_group
 from tenants.models import Agent, DomainMembership, Membership, Onboarding, Person, SignInGroup, Tenant
-from tenants.onboarding import Field, Line, Means, Outcome, State, Step, Values
+from tenants.onboarding import Field, Found, Line, Means, Outcome, Reads, State, Step, Values
 from tenants.principals import Principal
 from tenants.queries import tenants as visible_tenants
 from tenants.rosters import AgentLine, GroupLine, PersonLine, read_agents, read_groups, read_people, slug_from
 from tenants.rules import Origin, Role, Tier
+from tenants.together import totals
 
 KINDS: Final = (
     (Origin.INTERNAL.value, "New internal team"),
@@ -93,10 +94,14 @@ def _brought(things: Iterable[tuple[str, int]]) -> str:
     return f": {words}" if words else ""
 
 
-def _team_state(actor: Principal, row: Onboarding) -> State:
+def _team_reads(actor: Principal, row: Onboarding) -> Reads:
+    return {"domains": _domain_slugs(row.owner)} if row.owner else {}
+
+
+def _team_state(actor: Principal, row: Onboarding, found: Found) -> State:
     if row.owner is None:
         return State("waiting", "A platform admin confirms it.") if row.proposed_at else State("open")
-    missing = set(onboarding.held(row, "tenant").values.get("domains", ())) - _domains_of(row.owner)
+    missing = set(onboarding.held(row, "tenant").values.get("domains", ())) - set(found["domains"])
     if missing:
         return State("open", f"Not in {', '.join(sorted(missing))} yet.")
     return State("done", row.owner.name)
@@ -197,9 +202,14 @@ def _people_fields(actor: Principal, row: Onboarding) -> list[Field]:
     ]
 
 
-def _people_state(actor: Principal, row: Onboarding) -> State:
-    people = Membership.objects.visible_to(actor).filter(tenant=row.owner).values("person").distinct().count()
-    agents = Agent.objects.visible_to(actor).filter(home=row.owner).count()
+def _people_reads(actor: Principal, row: Onboarding) -> Reads:
+    members = Membership.objects.visible_to(actor).filter(tenant=row.owner)
+    agents = Agent.objects.visible_to(actor).filter(home=row.owner)
+    return {"people": totals(members, n=Count("person", distinct=True)), "agents": totals(agents, n=Count("pk"))}
+
+
+def _people_state(actor: Principal, row: Onboarding, found: Found) -> State:
+    people, agents = found["people"][0]["n"], found["agents"][0]["n"]
     said = f"{people} with a role, {agents} {'agent' if agents == 1 else 'agents'}"
     return State("done" if people and agents else "open", said)
 
@@ -328,7 +338,11 @@ def _known(people: Iterable[PersonLine]) -> dict[str, Person]:
 
 
 def _domains_of(team: Tenant) -> set[str]:
-    return set(DomainMembership.objects.filter(team=team).values_list("domain__slug", flat=True))
+    return set(_domain_slugs(team))
+
+
+def _domain_slugs(team: Tenant) -> QuerySet[DomainMembership, str]:
+    return DomainMembership.objects.filter(team=team).values_list("domain__slug", flat=True)
 
 
 onboarding.register(
@@ -336,6 +350,7 @@ onboarding.register(
         key="tenant",
         needs="A name, a kind, the domains it belongs to, and who leads it.",
         fields=_team_fields,
+        reads=_team_reads,
         state=_team_state,
         plan=_team_plan,
         act=_team_act,
@@ -347,6 +362,7 @@ onboarding.register(
         key="people",
         needs="Who works in it, and which agents act for them.",
         fields=_people_fields,
+        reads=_people_reads,
         state=_people_state,
         plan=_people_plan,
         act=_people_act,

@@ -1,7 +1,8 @@
 """What a team takes of what platform and domains publish, and what it gave back: counted, never scored."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, QuerySet
 
@@ -10,7 +11,8 @@ from blueprints.queries.forks import forks, requests
 from blueprints.queries.library import library_of
 from tenants.models import Tenant
 from tenants.principals import Principal
-from tenants.queries import reach_of
+from tenants.queries import ids_in_reach
+from tenants.together import together
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +39,42 @@ class InForce:
 
 
 def taken_by(principal: Principal, team: Tenant) -> list[Taken]:
-    """Returns what others publish for a team with the team's own forks of each: two queries."""
-    published = library_of(principal, team).exclude(owner=team)
+    """Returns what others publish for a team with the team's own forks of each: one query."""
+    return taken_from(together(**taken_reads(principal, team)))
+
+
+def taken_reads(principal: Principal, team: Tenant) -> dict[str, QuerySet[Any]]:
+    """Returns what `taken_by` is made of, for who reads it together with other things: see `taken_from`."""
+    mine = forks(principal).filter(owner=team, status=Fork.Status.ACTIVE)
+    return {"published": published_for(principal, team), "forks": mine}
+
+
+def published_for(principal: Principal, team: Tenant) -> QuerySet[Blueprint]:
+    """Returns what others publish for a team: the active blueprints of platform and domains."""
+    return library_of(principal, team).exclude(owner=team)
+
+
+def taken_from(found: Mapping[str, Iterable[Any]]) -> list[Taken]:
+    """Returns `taken_by` out of what was read."""
     mine: dict[int, list[Fork]] = {}
-    for fork in forks(principal).filter(owner=team, status=Fork.Status.ACTIVE):
+    for fork in found["forks"]:
         mine.setdefault(fork.blueprint_id, []).append(fork)
-    return [Taken(blueprint, mine.get(blueprint.pk, [])) for blueprint in published]
+    return [Taken(blueprint, mine.get(blueprint.pk, [])) for blueprint in found["published"]]
 
 
 def checks_in_force(principal: Principal, team: Tenant) -> list[InForce]:
     """Returns the checks of each layer in a team's reach, by whoever set them."""
-    rows = Layer.objects.visible_to(principal).filter(owner__in=reach_of(team)).select_related("owner")
-    return [InForce(row.owner, [check["title"] for check in row.document.get("checks", ())]) for row in rows]
+    return checks_of(layers_in_reach(principal, team))
+
+
+def layers_in_reach(principal: Principal, team: Tenant) -> QuerySet[Layer]:
+    """Returns the visible layers that `checks_in_force` names the checks of."""
+    return Layer.objects.visible_to(principal).filter(owner__in=ids_in_reach(team)).select_related("owner")
+
+
+def checks_of(layers: Iterable[Layer]) -> list[InForce]:
+    """Returns the checks of some layers that the principal was given."""
+    return [InForce(row.owner, [check["title"] for check in row.document.get("checks", ())]) for row in layers]
 
 
 def given_by(principal: Principal, team: Tenant) -> QuerySet[ChangeRequest]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import Count, Model, Prefetch, Q, QuerySet
 
@@ -12,11 +12,15 @@ from blueprints.forks.families import Family, families, only_parameters
 from blueprints.forks.policy import kept_by_policy
 from blueprints.linting import Linted
 from blueprints.models import Blueprint, ChangeRequest, Fork, Layer, Version
-from blueprints.queries.library import CONTENTS, reviewed_by
+from blueprints.queries.library import CONTENTS, hand_blueprint, reviewed_by
 from tenants.models import Tenant
 from tenants.principals import Principal
-from tenants.queries import one_of, reach_of
+from tenants.queries import ids_in_reach, one_of
 from tenants.rules import Concern
+from tenants.together import together, totals
+
+COMPARED: Final = 500
+"""How many forks of one blueprint are compared for changes that several make alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,9 @@ def fork_by_ref(principal: Principal, team: str, name: str) -> Fork:
     """Returns one visible fork by its team's slug and its name, with all contents."""
     related = ("owner", "base", "measured", "blueprint", "blueprint__owner", "blueprint__head", "blueprint__successor")
     rows = _seen(principal).select_related(*related).defer(*_contents("measured"))
-    return one_of(rows, "fork", owner__slug=team, name=name)
+    found = one_of(rows, "fork", owner__slug=team, name=name)
+    hand_blueprint(found.blueprint, found.base, found.measured, found.blueprint.head)
+    return found
 
 
 def fork_by_uid(principal: Principal, uid: str) -> Fork | None:
@@ -97,10 +103,22 @@ def forks_of(principal: Principal, blueprint: Blueprint) -> QuerySet[Fork]:
 
 
 def families_of(principal: Principal, blueprint: Blueprint) -> list[Family]:
-    """Returns the changes that at least two visible forks of a blueprint make, the most frequent first."""
-    rows = Fork.objects.visible_to(principal).filter(blueprint=blueprint, status=Fork.Status.ACTIVE)
-    named = rows.select_related("owner").only("name", "operations", "owner__slug", "owner__tier")[:500]
-    return families({fork.ref: fork.operations for fork in named})
+    """Returns the changes that at least two visible forks of a blueprint make, the most frequent first.
+
+    Of very many forks those are compared that drifted most.
+    """
+    return total_and_families(principal, blueprint)[1]
+
+
+def total_and_families(principal: Principal, blueprint: Blueprint) -> tuple[int, list[Family]]:
+    """Returns how many visible active forks a blueprint has, and `families_of` them: one query."""
+    rows = forks_of(principal, blueprint)
+    named = rows.select_related(None).select_related("owner").defer(None)
+    found = together(
+        total=totals(rows, n=Count("pk")),
+        named=named.only("name", "operations", "owner__slug", "owner__tier")[:COMPARED],
+    )
+    return found["total"][0]["n"], families({fork.ref: fork.operations for fork in found["named"]})
 
 
 def affected_by(principal: Principal, blueprint: Blueprint, document: dict[str, Any]) -> list[Effect]:
@@ -112,7 +130,7 @@ def affected_by(principal: Principal, blueprint: Blueprint, document: dict[str, 
 
 def regulated_checks(team: Tenant) -> frozenset[str]:
     """Returns the ids of the checks that regulatory domains in a team's reach own."""
-    layers = Layer.objects.filter(owner__in=reach_of(team), owner__concern=Concern.REGULATORY)
+    layers = Layer.objects.filter(owner__in=ids_in_reach(team), owner__concern=Concern.REGULATORY)
     return frozenset(check["id"] for layer in layers for check in layer.document.get("checks", ()))
 
 
@@ -180,7 +198,9 @@ def listed_requests(rows: QuerySet[ChangeRequest]) -> QuerySet[ChangeRequest]:
 
 def request_by_uid(principal: Principal, uid: str) -> ChangeRequest:
     """Returns one visible change request."""
-    return one_of(requests(principal), "change request", uid=uid)
+    found = one_of(requests(principal), "change request", uid=uid)
+    hand_blueprint(found.blueprint, found.against, found.result)
+    return found
 
 
 def requests_of_fork(principal: Principal, fork: Fork) -> QuerySet[ChangeRequest]:

@@ -20,6 +20,7 @@ from tenants.authority import require_keeper
 from tenants.models import Tenant
 from tenants.principals import Principal
 from tenants.rules import Tier
+from tenants.together import together
 
 Document = Mapping[str, Any]
 
@@ -97,7 +98,8 @@ def overview_of(principal: Principal, tenant: Tenant) -> tuple[Harness, list[Ten
     """
     if tenant.tier == Tier.TEAM:
         return harness_of(principal, tenant), [], []
-    sources, teams = list(_sources(principal, tenant)), inheritors(principal, tenant)
+    read = together(sources=_sources(principal, tenant), teams=tenants.teams_in(principal, tenant))
+    sources, teams = read["sources"], read["teams"]
     rows = list(_rows_around(principal, teams if tenant.tier == Tier.DOMAIN else []))
     own = {node.pk for node in sources}
     found = _put_together(principal, tenant, sources, [row for row in rows if row.owner_id in own])

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import Case, Count, Model, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from blueprints.format.schema import NAMESPACE, SEMVER, SLUG
@@ -12,7 +12,7 @@ from blueprints.models import Blueprint, Fork, Version
 from kernel.errors import NotFound
 from tenants.models import Tenant
 from tenants.principals import Principal
-from tenants.queries import one_of, reach_of, teams_in, tenants
+from tenants.queries import ids_in_reach, one_of, teams_in, tenants
 from tenants.rules import Role, Tier
 
 CONTENTS: Final = ("document", "text", "lock")
@@ -37,7 +37,16 @@ def with_fork_counts(principal: Principal, rows: QuerySet[Blueprint]) -> QuerySe
 def blueprint_by_ref(principal: Principal, namespace: str, name: str) -> Blueprint:
     """Returns one visible blueprint by namespace and name, with its head's content."""
     rows = Blueprint.objects.visible_to(principal).select_related("owner", "head")
-    return one_of(rows, "blueprint", owner_condition(namespace, "owner__"), name=name)
+    found = one_of(rows, "blueprint", owner_condition(namespace, "owner__"), name=name)
+    hand_blueprint(found, found.head)
+    return found
+
+
+def hand_blueprint(blueprint: Blueprint, *versions: Version | None) -> None:
+    """Hands a blueprint that was read with its owner to versions of it, so that nobody reads it again for each."""
+    for version in versions:
+        if version is not None and version.blueprint_id == blueprint.pk:
+            version.blueprint = blueprint
 
 
 def owner_of(principal: Principal, namespace: str) -> Tenant:
@@ -69,7 +78,7 @@ def successor_of(principal: Principal, blueprint: Blueprint) -> Blueprint | None
 
 def library_of(principal: Principal, team: Tenant) -> QuerySet[Blueprint]:
     """Returns what a team can fork from its first day: the active blueprints of platform, domains and itself."""
-    return blueprints(principal).filter(owner__in=reach_of(team), status=Blueprint.Status.ACTIVE)
+    return blueprints(principal).filter(owner__in=ids_in_reach(team), status=Blueprint.Status.ACTIVE)
 
 
 def teams_in_reach(principal: Principal, blueprint: Blueprint) -> list[Tenant]:
@@ -89,7 +98,7 @@ def version_of(principal: Principal, blueprint: Blueprint, semver: str) -> Versi
     """Returns the version of this number: the published one, else what was proposed last under it."""
     rows = Version.objects.visible_to(principal).filter(blueprint=blueprint, semver=semver)
     rows = rows.select_related("blueprint", "blueprint__owner", "owner", "proposed_by", "decided_by")
-    found = rows.filter(status=Version.Status.PUBLISHED).first() or rows.order_by("-id").first()
+    found = rows.order_by(Case(When(status=Version.Status.PUBLISHED, then=0), default=1), "-id").first()
     if found is None:
         raise NotFound("There is no such version, or you may not see it.")
     return found

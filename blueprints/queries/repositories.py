@@ -16,7 +16,7 @@ from kernel import clock
 from kernel.errors import Invalid, NotFound
 from tenants.models import Tenant
 from tenants.principals import Principal
-from tenants.queries import one_of, reach_of
+from tenants.queries import ids_in_reach, one_of
 from tenants.rules import Concern, Role
 
 STATES: Final = ("measured", "expired", "unmeasured", "measuring", "failed")
@@ -151,7 +151,9 @@ def harness_of(team: Tenant) -> frozenset[str]:
     """Returns the names of the regulations whose checks are in force for a team: the words of the regulatory domains in
     its reach that bring checks, and of the names and titles of those checks.
     """
-    layers = Layer.objects.filter(owner__in=reach_of(team), owner__concern=Concern.REGULATORY).select_related("owner")
+    layers = Layer.objects.filter(owner__in=ids_in_reach(team), owner__concern=Concern.REGULATORY).select_related(
+        "owner"
+    )
     named = {
         name
         for layer in layers

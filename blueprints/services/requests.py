@@ -29,13 +29,18 @@ Part = Literal["major", "minor", "patch"]
 
 @transaction.atomic
 def open_request(*, actor: Principal, fork: Fork, targets: Sequence[str], title: str, note: str = "") -> ChangeRequest:
-    """Returns a request that the owner takes these operations of a fork; `targets` are pointers of what they change."""
+    """Returns a request that the owner takes these operations of a fork; `targets` are pointers of what they change.
+
+    What the fork has asked for already and nobody decided on yet is not asked for again: of two at once, one is refused.
+    """
     authority.require_contributor(actor, fork.owner, "propose changes upstream")
     _require_words(title, note)
-    if fork.status == Fork.Status.RETIRED:
+    present = lock(fork)
+    if present.status == Fork.Status.RETIRED:
         raise Conflict("The fork is retired.")
     head = _head_of(fork.blueprint)
-    operations = _chosen(fork, targets)
+    operations = _chosen(present, targets)
+    _require_unasked(present, operations)
     _applied(head, operations, head.semver)
     request = ChangeRequest.objects.create(
         owner=fork.blueprint.owner,
@@ -151,6 +156,20 @@ def _chosen(fork: Fork, targets: Sequence[str]) -> list[Mapping[str, Any]]:
     if not chosen:
         raise Invalid("Choose what to propose.", errors={"targets": ["At least one operation."]})
     return chosen
+
+
+def _require_unasked(fork: Fork, operations: Sequence[Mapping[str, Any]]) -> None:
+    """Raises when an open request of this fork is about one of these places. Whoever asks holds the lock on the fork."""
+    wanted = {target(operation)[1] for operation in operations}
+    for request in ChangeRequest.objects.filter(fork_uid=fork.uid, status=ChangeRequest.Status.OPEN).order_by("pk"):
+        if asked := wanted & {target(operation)[1] for operation in request.operations}:
+            raise Conflict(
+                f"“{request.title}” is open and asks for {', '.join(sorted(asked))} already. "
+                "Wait for its decision, or have it withdrawn first.",
+                code="already_proposed",
+                request=str(request.uid),
+                targets=sorted(asked),
+            )
 
 
 def _applied(head: Version, operations: Sequence[Mapping[str, Any]], semver: str) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final
 
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -20,6 +21,7 @@ from tenants import queries as tenants
 from tenants.models import Tenant
 from tenants.principals import Principal
 from tenants.rules import Tier
+from tenants.together import together, totals
 
 DAYS: Final = 30
 
@@ -39,40 +41,42 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
     node = tenants.tenant_by_slug(principal, slug)
     if node.tier != Tier.TEAM:
         raise NotFound("Only a team takes what others publish.")
-    taken, given = adoption.taken_by(principal, node), adoption.given_by(principal, node)
-    used, served = _used(principal, node), _served(principal, node)
+    found = _found(principal, node)
+    taken, calls = adoption.taken_from(found), dict(found["calls"])
+    callable_ = registry.servers(principal).exclude(owner=node).filter(slug__in=list(calls))
     context = {
         "section": "teams",
         "node": node,
         "taken": taken,
         "ways": {way: sum(one.way == way for one in taken) for way in ("as is", "configured", "forked")},
-        "layers": adoption.checks_in_force(principal, node),
-        "used": used,
-        "served": served,
-        "given": list(given[:50]),
-        "asked": forks.requests(principal).filter(team_slug=node.slug).count(),
+        "layers": adoption.checks_of(found["layers"]),
+        "used": _ranked(callable_, calls),
+        "served": _ranked(found["servers"], dict(found["answered"]), idle=True),
+        "given": found["given"],
+        "asked": found["asked"][0]["n"],
         "days": DAYS,
         "trail": trails.under(node, *trails.plain(("Adoption", ""))),
     }
     return render(request, "pages/teams/adoption.html", context)
 
 
-def _used(principal: Principal, node: Tenant) -> list[Used]:
-    """Servers of others that the team's agents called, the most called first."""
-    counts = audit.calls_by_server({node.pk}, _since())
-    return _ranked(registry.servers(principal).exclude(owner=node).filter(slug__in=list(counts)), counts)
+def _found(principal: Principal, node: Tenant) -> dict[str, list[Any]]:
+    """Returns what the page counts, by one query.
 
-
-def _served(principal: Principal, node: Tenant) -> list[Used]:
-    """The team's own servers with the calls of other teams, as far as the reader sees those."""
-    visible = {row.pk for row in tenants.tenants(principal)} - {node.pk}
-    return _ranked(registry.servers(principal).filter(owner=node), audit.calls_by_server(visible, _since()), idle=True)
+    Of the team's own servers those calls are `answered` that other teams made, as far as the reader sees those.
+    """
+    since = clock.now() - timedelta(days=DAYS)
+    return together(
+        **adoption.taken_reads(principal, node),
+        layers=adoption.layers_in_reach(principal, node),
+        calls=audit.server_calls({node.pk}, since),
+        servers=registry.servers(principal).filter(owner=node),
+        answered=audit.server_calls(principal.access.visible, since, but=node.pk),
+        given=adoption.given_by(principal, node)[:50],
+        asked=totals(forks.requests(principal).filter(team_slug=node.slug), n=Count("pk")),
+    )
 
 
 def _ranked(servers: Iterable[Server], counts: dict[str, int], *, idle: bool = False) -> list[Used]:
     found = [Used(server, counts.get(server.slug, 0)) for server in servers]
     return sorted((one for one in found if one.calls or idle), key=lambda one: -one.calls)
-
-
-def _since() -> datetime:
-    return clock.now() - timedelta(days=DAYS)

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from portal.pages import lists, trails
+from portal.pages import asking, lists, trails
 from portal.pages.lists import Facet, Listing, Sort
 from portal.pages.screens import principal_of, screen, show, submit
 from tenants import authority
@@ -60,7 +60,8 @@ class AgentForm(AgentFacts):
 
     def __init__(self, principal: Principal, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.homes = {node.slug: node for node in tenants.tenants(principal).filter(tier=Tier.TEAM)}
+        teams = tenants.tenants(principal).filter(tier=Tier.TEAM)
+        self.homes = {node.slug: node for node in teams if authority.keeps(principal, node)}
         self.fields["home"].choices = [(slug, node.name) for slug, node in self.homes.items()]  # type: ignore[attr-defined]
 
 
@@ -166,15 +167,33 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     return show(request, "pages/identity/agent_edit.html", context, form=form)
 
 
-@screen("POST")
-def set_status(request: HttpRequest, slug: str, act: str) -> HttpResponse:
-    """Suspends or resumes an agent."""
+@screen("GET", "POST")
+def suspend(request: HttpRequest, slug: str) -> HttpResponse:
+    """Asks for a reason, and suspends an agent."""
     principal = principal_of(request)
     row = tenants.agent_by_slug(principal, slug)
-    if act == "suspend":
-        services.suspend_agent(actor=principal, agent=row, reason=request.POST.get("reason", ""))
+    authority.require_agent_keeper(principal, row, "suspend this agent")
+    form = asking.ReasonForm(asking.sent(request), read_by="Everybody who sees the agent reads it.")
+    if asking.answered(form, lambda data: services.suspend_agent(actor=principal, agent=row, reason=data["reason"])):
         messages.success(request, f"{row.name} is suspended: every call of it is refused from now on.")
-    else:
-        services.resume_agent(actor=principal, agent=row)
-        messages.success(request, f"{row.name} is active again.")
+        return redirect("agent", slug)
+    here = reverse("agent", args=[slug])
+    question = asking.Question(
+        title=f"Suspend {row.name}",
+        text="Every call of it is refused from now on, whoever delegated.",
+        button="Suspend",
+        back=here,
+        section="identity",
+        trail=trails.under(row.home, *trails.plain((row.name, here), ("Suspend", ""))),
+    )
+    return asking.ask(request, question, form)
+
+
+@screen("POST")
+def resume(request: HttpRequest, slug: str) -> HttpResponse:
+    """Resumes an agent."""
+    principal = principal_of(request)
+    row = tenants.agent_by_slug(principal, slug)
+    services.resume_agent(actor=principal, agent=row)
+    messages.success(request, f"{row.name} is active again.")
     return redirect("agent", slug)

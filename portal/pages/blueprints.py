@@ -14,7 +14,7 @@ from blueprints.queries import forks as fork_queries
 from blueprints.queries import library
 from blueprints.services import forking, publishing
 from kernel.errors import Invalid, NotFound
-from portal.pages import lists, trails
+from portal.pages import asking, lists, trails
 from portal.pages.lists import Facet, Listing, Sort
 from portal.pages.screens import principal_of, screen, show, submit
 from portal.parts.graph import draw_graph, rows_of_graph
@@ -42,7 +42,9 @@ TABS: Final = {
     "requests": "Requests",
     "history": "History",
 }
-SHOWN: Final = 100
+BY_DRIFT: Final = Sort("drift", "Drift", F("drift"), newest_first=True)
+BY_DATE: Final = Sort("at", "When", F("history_date"), newest_first=True)
+FAMILIES: Final = 20
 
 
 class ForkForm(forms.Form):
@@ -120,7 +122,7 @@ def blueprint(request: HttpRequest, namespace: str, name: str, tab: str = "flow"
         raise NotFound("There is no such tab.")
     principal = principal_of(request)
     found = library.blueprint_by_ref(principal, namespace, name)
-    return _render(request, principal, found, tab, DeprecationForm())
+    return _render(request, principal, found, tab)
 
 
 @screen("GET", "POST")
@@ -147,12 +149,13 @@ def fork(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     return show(request, "pages/blueprints/fork.html", context, form=form)
 
 
-@screen("POST")
+@screen("GET", "POST")
 def deprecate(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
-    """Deprecates a blueprint."""
+    """Asks why and what follows, and deprecates a blueprint."""
     principal = principal_of(request)
     found = library.blueprint_by_ref(principal, namespace, name)
-    form = DeprecationForm(request.POST)
+    authority.require_keeper(principal, found.owner, "deprecate blueprints")
+    form = DeprecationForm(asking.sent(request))
 
     def act(data: dict[str, str]) -> Blueprint:
         successor = _successor(principal, data["successor"].strip())
@@ -160,10 +163,18 @@ def deprecate(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
             actor=principal, blueprint=found, reason=data["reason"], successor=successor
         )
 
-    if submit(form, act) is None:
-        return _render(request, principal, found, "flow", form)
-    messages.success(request, f"{found.title} takes no new forks.")
-    return redirect(url_of(found))
+    if asking.answered(form, act):
+        messages.success(request, f"{found.title} takes no new forks.")
+        return redirect(url_of(found))
+    question = asking.Question(
+        title=f"Deprecate {found.title}",
+        text="It takes no new forks. Forks that it has stay, and are told where to go.",
+        button="Deprecate",
+        back=url_of(found),
+        section="blueprints",
+        trail=trails.under(found.owner, *trails.plain((found.title, url_of(found)), ("Deprecate", ""))),
+    )
+    return asking.ask(request, question, form)
 
 
 def _successor(principal: Principal, ref: str) -> Blueprint | None:
@@ -188,9 +199,7 @@ def url_of(found: Blueprint) -> str:
     return reverse("blueprint", args=[found.namespace, found.name])
 
 
-def _render(
-    request: HttpRequest, principal: Principal, found: Blueprint, tab: str, form: DeprecationForm
-) -> HttpResponse:
+def _render(request: HttpRequest, principal: Principal, found: Blueprint, tab: str) -> HttpResponse:
     tabs = [
         {
             "name": label,
@@ -211,37 +220,40 @@ def _render(
         "keeps": authority.keeps(principal, found.owner),
         "works": authority.contributes(principal, found.owner),
         "trail": trails.under(found.owner, *trails.plain((found.title, ""))),
-        **_CONTENTS[tab](principal, found),
+        **_CONTENTS[tab](request, principal, found),
     }
-    return show(request, "pages/blueprints/page.html", context, form=form)
+    return show(request, "pages/blueprints/page.html", context)
 
 
-def _flow(principal: Principal, found: Blueprint) -> dict[str, object]:
+def _flow(request: HttpRequest, principal: Principal, found: Blueprint) -> dict[str, object]:
     if found.head is None:
-        return {"waiting": list(library.versions(principal).filter(blueprint=found, status="proposed")[:SHOWN])}
+        waiting = library.versions(principal).filter(blueprint=found, status="proposed")
+        return {"page": lists.whole_page(request, waiting)}
     document = found.head.document
     return {"document": document, "picture": draw_graph(document), "nodes": rows_of_graph(document)}
 
 
-def _yaml(principal: Principal, found: Blueprint) -> dict[str, object]:
+def _yaml(request: HttpRequest, principal: Principal, found: Blueprint) -> dict[str, object]:
     return {}
 
 
-def _versions(principal: Principal, found: Blueprint) -> dict[str, object]:
-    return {"versions": list(library.versions(principal).filter(blueprint=found)[:SHOWN])}
+def _versions(request: HttpRequest, principal: Principal, found: Blueprint) -> dict[str, object]:
+    return {"page": lists.whole_page(request, library.versions(principal).filter(blueprint=found))}
 
 
-def _forks(principal: Principal, found: Blueprint) -> dict[str, object]:
-    rows = list(fork_queries.forks_of(principal, found)[:SHOWN])
-    return {"forks": rows, "families": fork_queries.families_of(principal, found)[:20] if len(rows) > 1 else []}
+def _forks(request: HttpRequest, principal: Principal, found: Blueprint) -> dict[str, object]:
+    rows = fork_queries.forks_of(principal, found)
+    page = lists.list_page(request, rows, Listing(sorts=(BY_DRIFT,)))
+    page.total, families = fork_queries.total_and_families(principal, found)
+    return {"page": page, "families": families[:FAMILIES], "compared": fork_queries.COMPARED}
 
 
-def _requests(principal: Principal, found: Blueprint) -> dict[str, object]:
-    return {"requests": list(fork_queries.requests(principal).filter(blueprint=found)[:SHOWN])}
+def _requests(request: HttpRequest, principal: Principal, found: Blueprint) -> dict[str, object]:
+    return {"page": lists.whole_page(request, fork_queries.requests(principal).filter(blueprint=found))}
 
 
-def _history(principal: Principal, found: Blueprint) -> dict[str, object]:
-    return {"changes": list(library.blueprint_history(found)[:SHOWN])}
+def _history(request: HttpRequest, principal: Principal, found: Blueprint) -> dict[str, object]:
+    return {"page": lists.whole_page(request, library.blueprint_history(found), BY_DATE)}
 
 
 _CONTENTS: Final = {

@@ -25,6 +25,7 @@ from tenants import queries as tenants
 from tenants.models import Tenant
 from tenants.principals import Principal
 from tenants.rules import Sensitivity, Tier
+from tenants.together import together
 
 HITS: Final = 20
 SHOWN: Final = 8
@@ -58,9 +59,9 @@ COLUMNS: Final = (
 def context(request: HttpRequest) -> HttpResponse:
     """Searches everything one sees; without a question, shows how much of it each tenant has written down."""
     principal = principal_of(request)
-    nodes = list(tenants.tenants(principal))
     if request.GET.get("q", "").strip():
-        return _found(request, principal, nodes)
+        return _found(request, principal)
+    nodes = list(tenants.tenants(principal))
     figures = inbox.coverage(principal, nodes)
     known = figures.values()
     shown = {
@@ -77,11 +78,16 @@ def context(request: HttpRequest) -> HttpResponse:
     return render(request, "pages/context/search.html", shown)
 
 
-def _found(request: HttpRequest, principal: Principal, nodes: Sequence[Tenant]) -> HttpResponse:
+def _found(request: HttpRequest, principal: Principal) -> HttpResponse:
     asked = request.GET
-    sources = list(queries.sources(principal)[:MOST_SOURCES])
+    read = together(
+        nodes=tenants.tenants(principal),
+        domains=tenants.domains_of_slug(principal, asked.get("team", "")),
+        sources=queries.sources(principal)[:MOST_SOURCES],
+    )
+    nodes, sources = read["nodes"], read["sources"]
     facets = _facets(nodes, sources)
-    team, owners = _among(principal, asked, nodes)
+    team, owners = _among(principal, asked, nodes, read["domains"])
     answer = queries.search(
         principal,
         queries.Question(
@@ -117,7 +123,9 @@ def _facets(nodes: Sequence[Tenant], sources: Sequence[Source]) -> tuple[Facet, 
     )
 
 
-def _among(principal: Principal, asked: QueryDict, nodes: Sequence[Tenant]) -> tuple[Tenant | None, frozenset[int]]:
+def _among(
+    principal: Principal, asked: QueryDict, nodes: Sequence[Tenant], domains: Sequence[Tenant]
+) -> tuple[Tenant | None, frozenset[int]]:
     """Returns the team whose reach is searched, if it is one team's, and the owners that are searched."""
     teams = {node.slug: node for node in nodes if node.tier == Tier.TEAM}
     chosen = teams.get(asked.get("team", ""))
@@ -126,7 +134,7 @@ def _among(principal: Principal, asked: QueryDict, nodes: Sequence[Tenant]) -> t
     if chosen is None:
         return _only(principal, list(teams.values())), kept
     platform = {node.pk for node in nodes if node.tier == Tier.PLATFORM}
-    return chosen, kept & {chosen.pk, *platform, *(node.pk for node in tenants.domains_of(principal, chosen))}
+    return chosen, kept & {chosen.pk, *platform, *(node.pk for node in domains)}
 
 
 def _only(principal: Principal, teams: Sequence[Tenant]) -> Tenant | None:
@@ -169,14 +177,17 @@ def tenant(request: HttpRequest, slug: str) -> HttpResponse:
     principal = principal_of(request)
     node = tenants.tenant_by_slug(principal, slug)
     reviews = authority.reviews(principal, node)
-    waiting = inbox.memories_to_review(principal).filter(owner=node)[:SHOWN] if reviews else ()
+    waiting = inbox.memories_to_review(principal).filter(owner=node)[:SHOWN]
+    found = together(
+        sources=queries.with_counts(queries.sources(principal).filter(owner=node))[:MOST_SOURCES],
+        waiting=waiting if reviews else waiting.none(),
+        gaps=inbox.gaps(principal, node)[:MOST_GAPS],
+    )
     shown = {
+        **found,
         "section": "context",
         "node": node,
         "figures": inbox.coverage(principal, [node])[node.pk],
-        "sources": list(queries.with_counts(queries.sources(principal).filter(owner=node))[:MOST_SOURCES]),
-        "waiting": list(waiting),
-        "gaps": list(inbox.gaps(principal, node)[:MOST_GAPS]),
         "works": authority.contributes(principal, node),
         "keeps": authority.keeps(principal, node),
         "reviews": reviews,

@@ -11,18 +11,20 @@ from django.urls import reverse
 
 from kernel import clock
 from portal import keyring
-from portal.pages import lists, trails
+from portal.pages import asking, lists, trails
 from portal.pages.lists import Facet, Listing, Sort
 from portal.pages.screens import principal_of, screen, show, submit
 from portal.parts.marks import EFFECTS, SENSITIVITIES
+from portal.parts.navigation import Crumb
 from registry import queries as registry
 from tenants import authority
 from tenants import queries as tenants
 from tenants.identity import delegation as services
-from tenants.identity.tokens import DEFAULT_MINUTES, mint_token
+from tenants.identity.tokens import DEFAULT_MINUTES, mint_token, require_own
 from tenants.models import Delegation, Tenant
 from tenants.principals import Principal
 from tenants.rules import Effect, Sensitivity, Tier
+from tenants.together import together
 
 HOURS = [(1, "1 hour"), (8, "8 hours"), (24, "1 day"), (24 * 7, "7 days"), (24 * 30, "30 days"), (24 * 90, "90 days")]
 EFFECT_CHOICES = [(number, f"Up to {word}") for number, word in enumerate(EFFECTS)]
@@ -59,14 +61,17 @@ class DelegationForm(forms.Form):
 
     def __init__(self, principal: Principal, team: Tenant, words: str, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.agents = {row.slug: row for row in tenants.agents(principal).filter(home=team, status="active")}
-        shown = registry.groups_to_grant(principal, team, words)[: self.SHOWN]
         asked = (
             self.data.getlist("tool_groups") if isinstance(self.data, QueryDict) else [self.initial.get("group", "")]
         )
-        chosen = registry.groups_to_grant(principal, team).filter(slug__in=asked)
-        groups = {group.slug: f"{group.name} ({group.owner.name})" for group in (*chosen, *shown)}
-        self.is_cut = len(shown) == self.SHOWN
+        found = together(
+            agents=tenants.agents(principal).filter(home=team, status="active"),
+            chosen=registry.groups_to_grant(principal, team).filter(slug__in=asked),
+            shown=registry.groups_to_grant(principal, team, words)[: self.SHOWN],
+        )
+        self.agents = {row.slug: row for row in found["agents"]}
+        groups = {group.slug: f"{group.name} ({group.owner.name})" for group in (*found["chosen"], *found["shown"])}
+        self.is_cut = len(found["shown"]) == self.SHOWN
         self.fields["agent"].choices = [(slug, row.name) for slug, row in self.agents.items()]  # type: ignore[attr-defined]
         self.fields["tool_groups"].choices = list(groups.items())  # type: ignore[attr-defined]
 
@@ -99,6 +104,12 @@ class TokenForm(forms.Form):
     """How long a token holds."""
 
     minutes = forms.IntegerField(min_value=1, max_value=60, initial=DEFAULT_MINUTES, help_text="At most 60.")
+
+
+class RevocationForm(forms.Form):
+    """Why a delegation ends, when there is something to say."""
+
+    reason = forms.CharField(max_length=200, required=False, help_text="It stands in the log.")
 
 
 def _state(value: str) -> Q:
@@ -188,13 +199,13 @@ def delegation(request: HttpRequest, uid: str) -> HttpResponse:
     return _render(request, principal, tenants.delegation_by_uid(principal, uid))
 
 
-@screen("POST")
+@screen("GET", "POST")
 def narrow(request: HttpRequest, uid: str) -> HttpResponse:
     """Makes a delegation less."""
     principal = principal_of(request)
     row = tenants.delegation_by_uid(principal, uid)
     authority.require_ender(principal, row, "narrow")
-    form = NarrowForm(row, request.POST)
+    form = NarrowForm(row, asking.sent(request))
 
     def act(data: dict[str, int]) -> Delegation:
         return services.narrow_delegation(
@@ -206,40 +217,76 @@ def narrow(request: HttpRequest, uid: str) -> HttpResponse:
             not_after=clock.now() + timedelta(hours=data["hours"]) if data["hours"] else None,
         )
 
-    if submit(form, act) is None:
-        return _render(request, principal, row, narrow_form=form)
-    messages.success(request, "The delegation is narrower. It holds at the next call.")
-    return redirect("delegation", uid)
+    if asking.answered(form, act):
+        messages.success(request, "The delegation is narrower. It holds at the next call.")
+        return redirect("delegation", uid)
+    text = "It can only become less, and never wide again."
+    return asking.ask(request, _question(row, "Narrow", "Narrow it", text, "main"), form)
 
 
-@screen("POST")
+@screen("GET", "POST")
 def revoke(request: HttpRequest, uid: str) -> HttpResponse:
     """Ends a delegation for good."""
     principal = principal_of(request)
     row = tenants.delegation_by_uid(principal, uid)
-    services.revoke_delegation(actor=principal, delegation=row, reason=request.POST.get("reason", ""))
-    messages.success(request, "The delegation is revoked. Its tokens stop at their next call.")
-    return redirect("delegation", uid)
+    authority.require_ender(principal, row, "revoke")
+    form = RevocationForm(asking.sent(request))
+
+    def act(data: dict[str, str]) -> Delegation:
+        return services.revoke_delegation(actor=principal, delegation=row, reason=data["reason"])
+
+    if asking.answered(form, act):
+        messages.success(request, "The delegation is revoked. Its tokens stop at their next call.")
+        return redirect("delegation", uid)
+    text = "For good, at the next call. All that was cut from it stops with it."
+    return asking.ask(request, _question(row, "Revoke", "Revoke it", text, "danger", "Revoke for good"), form)
 
 
-@screen("POST")
+@screen("GET", "POST")
 def mint(request: HttpRequest, uid: str) -> HttpResponse:
     """Mints a token and shows it this once: it is stored nowhere, and the answer is never cached."""
     principal = principal_of(request)
     row = tenants.delegation_by_uid(principal, uid)
-    form = TokenForm(request.POST)
+    require_own(principal, row)
+    form = TokenForm(asking.sent(request))
 
     def act(data: dict[str, int]) -> str:
         issuer = keyring.token_issuer()
         return mint_token(actor=principal, delegation=row, issuer=issuer, minutes=data["minutes"])
 
-    token = submit(form, act)
-    resource = keyring.token_issuer().resource_of(row.team.slug)
-    extra = {"token": token, "resource": resource} if token else {}
-    return _render(request, principal, row, token_form=form, **extra)
+    if (token := asking.answered(form, act)) is None:
+        text = "Short-lived, for this team's gateway only. The delegation is checked again at each call."
+        return asking.ask(request, _question(row, "Mint", "Mint a token", text, "main"), form)
+    context = {
+        "section": "identity",
+        "row": row,
+        "token": token,
+        "minutes": form.cleaned_data["minutes"],
+        "resource": keyring.token_issuer().resource_of(row.team.slug),
+        "trail": _trail(row, "Token"),
+    }
+    return show(request, "pages/identity/token.html", context)
 
 
-def _render(request: HttpRequest, principal: Principal, row: Delegation, **extra: object) -> HttpResponse:
+def _question(row: Delegation, step: str, title: str, text: str, tone: str, button: str = "") -> asking.Question:
+    return asking.Question(
+        title=title,
+        text=text,
+        button=button or step,
+        tone=tone,
+        back=reverse("delegation", args=[row.uid]),
+        section="identity",
+        trail=_trail(row, step),
+    )
+
+
+def _trail(row: Delegation, step: str = "") -> list[Crumb]:
+    here = reverse("delegation", args=[row.uid]) if step else ""
+    crumbs = [(row.agent.name, reverse("agent", args=[row.agent.slug])), ("Delegation", here)]
+    return trails.under(row.team, *trails.plain(*crumbs, *([(step, "")] if step else [])))
+
+
+def _render(request: HttpRequest, principal: Principal, row: Delegation) -> HttpResponse:
     context = {
         "section": "identity",
         "row": row,
@@ -247,12 +294,6 @@ def _render(request: HttpRequest, principal: Principal, row: Delegation, **extra
         "may_end": authority.may_end(principal, row),
         "is_mine": row.person == principal.person,
         "children": list(tenants.delegations(principal).filter(parent=row)[:50]),
-        "narrow_form": NarrowForm(row),
-        "token_form": TokenForm(),
-        "trail": trails.under(
-            row.team, *trails.plain((row.agent.name, reverse("agent", args=[row.agent.slug])), ("Delegation", ""))
-        ),
-        **extra,
+        "trail": _trail(row),
     }
-    asked = next((extra[name] for name in ("narrow_form", "token_form") if name in extra), None)
-    return show(request, "pages/identity/delegation.html", context, form=asked)  # type: ignore[arg-type]
+    return show(request, "pages/identity/delegation.html", context)

@@ -1,7 +1,10 @@
 """The shape of the federation: tenants are made and described, and teams join and leave domains."""
 
+from collections.abc import Sequence
+
 from django import forms
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -114,18 +117,22 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("tenant", slug)
 
 
-def joinable(principal: Principal, node: Tenant, linked: list[Tenant]) -> list[Tenant]:
-    """Returns what could be linked with a tenant by this principal: domains they keep, or teams they see."""
-    keeps_domains = principal.access.is_platform_admin or any(
-        "domain_steward" in roles for roles in principal.access.roles.values()
-    )
-    if node.tier == Tier.PLATFORM or not keeps_domains:
-        return []
+def free(principal: Principal, node: Tenant, linked: QuerySet[Tenant]) -> QuerySet[Tenant]:
+    """Returns the visible domains that a team is not in, or the teams that are not in a domain, as many as are offered.
+
+    Who keeps no domain could link none of them, so for them there are none.
+    """
+    if node.tier == Tier.PLATFORM or not authority.opens(principal):
+        return linked.none()
     tier = Tier.DOMAIN if node.tier == Tier.TEAM else Tier.TEAM
-    free = tenants.tenants(principal).filter(tier=tier).exclude(pk__in=[other.pk for other in linked])
+    return tenants.tenants(principal).filter(tier=tier).exclude(pk__in=linked.order_by().values("pk"))[:OFFERED]
+
+
+def joinable(principal: Principal, node: Tenant, found: Sequence[Tenant]) -> list[Tenant]:
+    """Returns which of the free ones this principal could link with a tenant: domains they keep, or teams they see."""
     if node.tier == Tier.DOMAIN:
-        return list(free[:OFFERED]) if authority.keeps(principal, node) else []
-    return [domain for domain in free[:OFFERED] if authority.keeps(principal, domain)]
+        return list(found) if authority.keeps(principal, node) else []
+    return [domain for domain in found if authority.keeps(principal, domain)]
 
 
 def _pair(request: HttpRequest, principal: Principal, slug: str) -> tuple[Tenant, Tenant]:

@@ -8,6 +8,7 @@ from django.db.models import F, Q
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.html import format_html
 
 from blueprints.forks.derivation import target
 from blueprints.forks.diff import Difference, compare
@@ -17,8 +18,8 @@ from blueprints.queries import forks as queries
 from blueprints.queries import library
 from blueprints.services import forking, requests
 from kernel.errors import Conflict, NotFound
-from portal.pages import lists, trails
-from portal.pages.blueprints import section_tabs
+from portal.pages import asking, lists, trails
+from portal.pages.blueprints import BY_DATE, section_tabs
 from portal.pages.lists import Facet, Listing, Sort
 from portal.pages.screens import principal_of, screen, show, submit
 from portal.pages.versions import EDITOR, MAX_TEXT
@@ -43,7 +44,6 @@ COLUMNS: Final = (
     ("status", lambda row: row.status),
     ("changed_at", lambda row: row.changed_at),
 )
-SHOWN: Final = 100
 
 
 class EditForm(forms.Form):
@@ -184,9 +184,12 @@ def propose(request: HttpRequest, team: str, name: str) -> HttpResponse:
     form = UpstreamForm(found, request.POST or None)
 
     def act(data: dict[str, Any]) -> ChangeRequest:
-        return requests.open_request(
-            actor=principal, fork=found, targets=data["targets"], title=data["title"], note=data["note"]
-        )
+        try:
+            return requests.open_request(
+                actor=principal, fork=found, targets=data["targets"], title=data["title"], note=data["note"]
+            )
+        except Conflict as error:
+            raise _linked(error) from error
 
     if request.method == "POST" and (made := submit(form, act)) is not None:
         messages.success(request, f"{made.owner.name} decides on it.")
@@ -194,9 +197,17 @@ def propose(request: HttpRequest, team: str, name: str) -> HttpResponse:
     return show(request, "pages/forks/propose.html", _context(found, "Propose upstream"), form=form)
 
 
+def _linked(error: Conflict) -> Conflict:
+    """Returns a conflict with an open request as one whose sentence leads to it."""
+    if "request" not in error.facts:
+        return error
+    url = reverse("change_request", args=[error.facts["request"]])
+    return Conflict(format_html('{} <a href="{}">Open it</a>', error.message, url), code=error.error_code)
+
+
 @screen("POST")
 def act_on(request: HttpRequest, team: str, name: str, act: str) -> HttpResponse:
-    """Makes a fork a configuration, drops one of its changes, or retires it."""
+    """Makes a fork a configuration, or drops one of its changes."""
     principal = principal_of(request)
     found = queries.fork_by_ref(principal, team, name)
     if act == "drop":
@@ -206,13 +217,29 @@ def act_on(request: HttpRequest, team: str, name: str, act: str) -> HttpResponse
             raise NotFound(f"The fork changes nothing at {place[:200]}.")
         forking.change_fork(actor=principal, fork=found, operations=left, expected_version=found.version)
         messages.success(request, f"{place} is what upstream has again.")
-    elif act == "configure":
+    else:
         forking.configure_fork(actor=principal, fork=found)
         messages.success(request, f"{found.title} follows each new version by itself from now on.")
-    else:
-        forking.retire_fork(actor=principal, fork=found, reason=request.POST.get("reason", ""))
-        messages.success(request, f"{found.title} is retired. {found.owner.name} is back on what upstream publishes.")
     return redirect("fork", team, name)
+
+
+@screen("GET", "POST")
+def retire(request: HttpRequest, team: str, name: str) -> HttpResponse:
+    """Asks for a reason, and retires a fork."""
+    principal, found = _workable(request, team, name, "retire forks")
+    form = asking.ReasonForm(asking.sent(request))
+    if asking.answered(form, lambda data: forking.retire_fork(actor=principal, fork=found, reason=data["reason"])):
+        messages.success(request, f"{found.title} is retired. {found.owner.name} is back on what upstream publishes.")
+        return redirect("fork", team, name)
+    question = asking.Question(
+        title=f"Retire {found.title}",
+        text=f"{found.owner.name} is back on what upstream publishes. The fork stays to be read.",
+        button="Retire",
+        back=reverse("fork", args=[team, name]),
+        section="blueprints",
+        trail=_context(found, "Retire")["trail"],
+    )
+    return asking.ask(request, question, form)
 
 
 def _workable(request: HttpRequest, team: str, name: str, act: str) -> tuple[Principal, Fork]:
@@ -271,12 +298,12 @@ def _render(request: HttpRequest, principal: Principal, found: Fork, tab: str) -
         "successor": library.successor_of(principal, found.blueprint),
         "could_configure": works and queries.is_configuration_at_heart(found),
         "trail": trails.under(found.owner, *trails.plain((found.title, ""))),
-        **_CONTENTS[tab](principal, found, difference),
+        **_CONTENTS[tab](request, principal, found, difference),
     }
     return show(request, "pages/forks/page.html", context)
 
 
-def _changes(principal: Principal, found: Fork, difference: Difference) -> dict[str, object]:
+def _changes(request: HttpRequest, principal: Principal, found: Fork, difference: Difference) -> dict[str, object]:
     shared = {
         target(family.operation | {"reason": ""})[1]: [name for name in family.forks if name != found.ref]
         for family in queries.families_of(principal, found.blueprint)
@@ -287,21 +314,21 @@ def _changes(principal: Principal, found: Fork, difference: Difference) -> dict[
     return {"units": units, "droppable": set(reasons), "policies": queries.policies_of(found), "shared": shared}
 
 
-def _flow(principal: Principal, found: Fork, difference: Difference) -> dict[str, object]:
+def _flow(request: HttpRequest, principal: Principal, found: Fork, difference: Difference) -> dict[str, object]:
     document = found.document
     return {"picture": draw_graph(document, marks_of(difference)), "nodes": rows_of_graph(document)}
 
 
-def _yaml(principal: Principal, found: Fork, difference: Difference) -> dict[str, object]:
+def _yaml(request: HttpRequest, principal: Principal, found: Fork, difference: Difference) -> dict[str, object]:
     return {"text": write_blueprint(found.document), "operations": found.operations}
 
 
-def _requests(principal: Principal, found: Fork, difference: Difference) -> dict[str, object]:
-    return {"requests": list(queries.requests_of_fork(principal, found)[:SHOWN])}
+def _requests(request: HttpRequest, principal: Principal, found: Fork, difference: Difference) -> dict[str, object]:
+    return {"page": lists.whole_page(request, queries.requests_of_fork(principal, found))}
 
 
-def _history(principal: Principal, found: Fork, difference: Difference) -> dict[str, object]:
-    return {"changes": list(queries.fork_history(found)[:SHOWN])}
+def _history(request: HttpRequest, principal: Principal, found: Fork, difference: Difference) -> dict[str, object]:
+    return {"page": lists.whole_page(request, queries.fork_history(found), BY_DATE)}
 
 
 _CONTENTS: Final = {"changes": _changes, "flow": _flow, "yaml": _yaml, "requests": _requests, "history": _history}

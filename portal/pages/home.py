@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 from itertools import groupby
+from typing import Any
 
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -17,9 +19,8 @@ from registry import queries as registry
 from registry.context.inbox import memories_to_review
 from registry.models import Tool
 from tenants import queries as tenants
-from tenants.models import Tenant
 from tenants.principals import Principal
-from tenants.rules import Tier
+from tenants.together import together, totals
 
 SHOWN = 8
 DAY = timedelta(days=1)
@@ -29,40 +30,50 @@ DAY = timedelta(days=1)
 def home(request: HttpRequest) -> HttpResponse:
     """Shows what a person looks at first."""
     principal = principal_of(request)
-    scopes = principal.access.visible
-    lately = audit.calls_visible(scopes, limit=SHOWN)
-    waiting = list(registry.tools_waiting(principal).order_by("server__slug", "name")[:200])
-    mine = list(tenants.teams_of(principal))
-    overview = [] if mine or not principal.access.is_platform_admin else _domains(principal)
+    found = _found(principal)
+    lately = audit.rows_of(found["lately"])
+    people, names = tenants.names_behind({row.person for row in lately}, {row.agent for row in lately})
+    overview = [] if found["teams"] else found["domains"]
     context = {
+        **found,
         "section": "home",
-        "teams": mine,
         "domains": overview[:SHOWN],
         "domain_total": len(overview),
         "roles": len(principal.access.roles),
-        "servers": registry.server_counts(principal),
-        "agents": tenants.agents(principal).filter(status="active").count(),
-        "calls": audit.call_totals(scopes, clock.now() - DAY),
+        "servers": registry.server_counts_of(found["servers"]),
+        "agents": found["agents"][0]["n"],
+        "calls": found["calls"][0],
         "lately": lately,
         "labels": verbs.LABELS,
-        "people": tenants.names_of_people({str(row.person) for row in lately if row.person}),
-        "names": tenants.names_of_agents({str(row.agent) for row in lately if row.agent}),
-        "waiting": _by_server(waiting)[:SHOWN],
-        "failing": list(registry.failing_servers(principal)[:SHOWN]),
-        "versions": list(library.versions_waiting(principal)[:SHOWN]),
-        "requests": list(fork_queries.requests_waiting(principal)[:SHOWN]),
-        "raises": list(pattern_requests_waiting(principal)[:SHOWN]),
-        "facts": list(memories_to_review(principal)[:SHOWN]),
-        "behind": list(fork_queries.forks_behind(principal)[:SHOWN]),
-        "expiring": list(tenants.expiring_delegations(principal)[:SHOWN]),
+        "people": people,
+        "names": names,
+        "waiting": _by_server(found["waiting"])[:SHOWN],
     }
     return render(request, "pages/home/page.html", context)
 
 
-def _domains(principal: Principal) -> list[Tenant]:
-    """Returns the domains with their teams, for who looks after all of them and is in none."""
-    nodes = sorted(tenants.tenant_tree(principal), key=lambda node: node.slug)
-    return [node for node in nodes if node.tier == Tier.DOMAIN]
+def _found(principal: Principal) -> dict[str, list[Any]]:
+    """Returns all that the page shows, but for names in the log, by one query.
+
+    The domains are for who looks after all of them and is in no team.
+    """
+    scopes, domains = principal.access.visible, tenants.domains_with_teams(principal)
+    return together(
+        teams=tenants.teams_of(principal),
+        domains=domains if principal.access.is_platform_admin else domains.none(),
+        servers=registry.servers_by_status(principal),
+        agents=totals(tenants.agents(principal).filter(status="active"), n=Count("pk")),
+        calls=totals(audit.calls_since(scopes, clock.now() - DAY), **audit.CALL_FIGURES),
+        lately=audit.events_visible(scopes, limit=SHOWN),
+        waiting=registry.tools_waiting(principal).order_by("server__slug", "name")[:200],
+        failing=registry.failing_servers(principal)[:SHOWN],
+        versions=library.versions_waiting(principal)[:SHOWN],
+        requests=fork_queries.requests_waiting(principal)[:SHOWN],
+        raises=pattern_requests_waiting(principal)[:SHOWN],
+        facts=memories_to_review(principal)[:SHOWN],
+        behind=fork_queries.forks_behind(principal)[:SHOWN],
+        expiring=tenants.expiring_delegations(principal)[:SHOWN],
+    )
 
 
 def _by_server(tools: list[Tool]) -> list[dict[str, object]]:

@@ -89,6 +89,22 @@ class Page:
     csv_url: str = ""
     json_url: str = ""
     keep: list[tuple[str, str]] = field(default_factory=list)
+    total: int | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Tells whether there is more than this page shows."""
+        return bool(self.next_url or self.first_url)
+
+
+def whole_page(request: HttpRequest, rows: QuerySet[Any], *sorts: Sort) -> Page:
+    """Returns a page of a list that can be read on and nothing else: with how many rows there are in all.
+
+    Without a sort the rows are ordered by id already, the newest first.
+    """
+    page = list_page(request, rows, Listing(sorts=sorts))
+    page.total = rows.count() if page.is_cut else len(page.rows)
+    return page
 
 
 def list_page(request: HttpRequest, rows: QuerySet[Any], listing: Listing) -> Page:

@@ -14,7 +14,7 @@ from django.urls import reverse
 from audit import queries as audit
 from kernel.errors import Conflict, Forbidden, PreconditionFailed
 from portal import steps
-from portal.pages import lists, trails
+from portal.pages import asking, lists, trails
 from portal.pages.answers import StepForm, WrapForm, documents_of, tools_chosen
 from portal.pages.bringing import FilesForm, entries_of, uploading
 from portal.pages.lists import Facet, Listing, Sort
@@ -264,14 +264,25 @@ def hand_over(request: HttpRequest, uid: str) -> HttpResponse:
     return redirect(place.url)
 
 
-@screen("POST")
+@screen("GET", "POST")
 def close(request: HttpRequest, uid: str) -> HttpResponse:
-    """Closes it; what it made stays."""
-    principal = principal_of(request)
-    row = tenants.onboarding_by_uid(principal, uid)
-    onboarding.close(actor=principal, onboarding=row, reason=request.POST.get("reason", ""))
-    messages.success(request, f"{row.name} is closed. What was made stays.")
-    return redirect("onboardings")
+    """Asks for a reason, and closes it; what it made stays."""
+    place = _place(request, uid, onboarding.FIRST)
+    principal, row = place.actor, place.row
+    authority.require_carrier(principal, row, "close an onboarding")
+    form = asking.ReasonForm(asking.sent(request))
+    if asking.answered(form, lambda data: onboarding.close(actor=principal, onboarding=row, reason=data["reason"])):
+        messages.success(request, f"{row.name} is closed. What was made stays.")
+        return redirect("onboardings")
+    question = asking.Question(
+        title=f"Close the onboarding of {row.name}",
+        text="What it made stays as it is. Nobody goes on with it here.",
+        button="Close",
+        back=reverse("onboarding", args=[uid]),
+        section="teams",
+        trail=trails.plain(("Teams", reverse("teams")), ("Onboarding", reverse("onboardings")), ("Close", "")),
+    )
+    return asking.ask(request, question, form)
 
 
 def _place(request: HttpRequest, uid: str, key: str) -> Place:
@@ -298,15 +309,19 @@ def _save(place: Place, form: StepForm, data: QueryDict) -> Onboarding:
 
 
 def _next(actor: Principal, row: Onboarding, after: str = "") -> str:
+    return _open_after(onboarding.progress(actor, row), after)
+
+
+def _open_after(found: list[Progress], after: str) -> str:
     """The first step that is open for somebody, behind one if there is such; at the end the last, which shows the call.
 
     What is optional is on the way, and never what one comes back to.
     """
-    todo = [place for place in onboarding.progress(actor, row) if place.state.word in ("open", "waiting")]
+    todo = [place for place in found if place.state.word in ("open", "waiting")]
     keys = list(onboarding.PLACES)
     passed = keys[: keys.index(after) + 1] if after else keys
     behind = [place.key for place in todo if place.key not in passed]
-    required = [place.key for place in todo if not (place.step and place.step.optional)]
+    required = [place.key for place in todo if not place.step.optional]
     return (behind or required or ["call"])[0]
 
 
@@ -328,7 +343,7 @@ def _render(
 ) -> HttpResponse:
     found = onboarding.progress(place.actor, place.row)
     here = next(one for one in found if one.key == place.key)
-    asked = form or (_form(place) if _is_open(place, here) else None)
+    asked = form or (_form(place) if _is_open(place) else None)
     if asked is not None:
         asked.name_required()
     context = {
@@ -346,7 +361,7 @@ def _render(
         "link": request.build_absolute_uri(reverse("onboarding", args=[place.row.uid])),
         "trail": _trail(place),
         "signs_in_by": settings.HANSE.oidc,
-        "next_step": _following(place, here),
+        "next_step": _following(place, here, found),
         **(_plan(place) if asked is not None else {}),
         **_extras(request, place),
         **extra,
@@ -357,16 +372,16 @@ def _render(
     return render(request, f"pages/onboarding/{template}.html", context, status=422 if is_refused else 200)
 
 
-def _following(place: Place, here: Progress) -> dict[str, str] | None:
+def _following(place: Place, here: Progress, found: list[Progress]) -> dict[str, str] | None:
     """Where one goes on from a step: what is done is behind one, and what is optional or takes its time stops nobody."""
-    is_passed = here.state.word in ("done", "waiting") or (here.step is not None and here.step.optional)
-    key = _next(place.actor, place.row, here.key) if is_passed else here.key
+    is_passed = here.state.word in ("done", "waiting") or here.step.optional
+    key = _open_after(found, here.key) if is_passed else here.key
     url = reverse("onboarding_step", args=[place.row.uid, key])
     return None if key == here.key else {"url": url, "title": onboarding.PLACES[key]}
 
 
-def _is_open(place: Place, here: Progress) -> bool:
-    return here.step is not None and (place.key == onboarding.FIRST or place.row.owner is not None)
+def _is_open(place: Place) -> bool:
+    return place.key == onboarding.FIRST or place.row.owner is not None
 
 
 def _trail(place: Place) -> Any:

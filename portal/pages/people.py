@@ -15,6 +15,7 @@ from portal.parts.marks import SENSITIVITIES
 from tenants import queries as tenants
 from tenants import services
 from tenants.models import Person
+from tenants.principals import Principal
 from tenants.rules import Sensitivity
 
 ROLES = [
@@ -24,6 +25,7 @@ ROLES = [
     ("member", "Member"),
     ("reviewer", "Reviewer"),
 ]
+STATES = [("yes", "Active"), ("no", "Switched off")]
 COLUMNS = (
     ("handle", lambda row: row.handle),
     ("name", lambda row: row.name),
@@ -31,18 +33,21 @@ COLUMNS = (
     ("clearance", lambda row: SENSITIVITIES[row.clearance]),
     ("active", lambda row: row.is_active),
 )
-LISTING = Listing(
-    facets=(
-        Facet(
-            "active", "State", [("yes", "Active"), ("no", "Switched off")], lambda value: Q(is_active=value == "yes")
-        ),
+
+
+def _listing(principal: Principal) -> Listing:
+    nodes = [(node.slug, node.name) for node in tenants.tenants(principal)]
+    facets = (
+        Facet("active", "State", STATES, lambda value: Q(is_active=value == "yes")),
         Facet("role", "Role", ROLES, lambda value: Q(pk__in=tenants.ids_of_role(value))),
-    ),
-    sorts=(Sort("name", "Person", F("handle")), Sort("clearance", "Clearance", F("clearance"), newest_first=True)),
-    search=lambda words: Q(handle__icontains=words) | Q(name__icontains=words) | Q(email__icontains=words),
-    columns=COLUMNS,
-    name="people",
-)
+        Facet("tenant", "Role in", nodes, lambda value: Q(pk__in=tenants.ids_of_members(principal, value))),
+    )
+    sorts = (Sort("name", "Person", F("handle")), Sort("clearance", "Clearance", F("clearance"), newest_first=True))
+    return Listing(facets=facets, sorts=sorts, search=_search, columns=COLUMNS, name="people")
+
+
+def _search(words: str) -> Q:
+    return Q(handle__icontains=words) | Q(name__icontains=words) | Q(email__icontains=words)
 
 
 class PersonForm(forms.Form):
@@ -67,10 +72,10 @@ class PersonForm(forms.Form):
 def people(request: HttpRequest) -> HttpResponse:
     """Lists people, or exports them."""
     principal = principal_of(request)
-    rows = tenants.people(principal)
-    if (file := lists.export(request, rows, LISTING)) is not None:
+    rows, listing = tenants.people(principal), _listing(principal)
+    if (file := lists.export(request, rows, listing)) is not None:
         return file
-    page = lists.list_page(request, rows, LISTING)
+    page = lists.list_page(request, rows, listing)
     context = {
         "section": "identity",
         "view": "people",

@@ -3,9 +3,10 @@
 from typing import Final
 
 from django.contrib import messages
-from django.db.models import F, Q
+from django.db.models import Count, F, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from blueprints.forks.diff import compare_two
 from blueprints.models import ChangeRequest
@@ -13,7 +14,7 @@ from blueprints.queries import forks as queries
 from blueprints.queries import library
 from blueprints.services import requests as services
 from kernel.errors import Conflict, Invalid
-from portal.pages import lists, trails
+from portal.pages import asking, lists, trails
 from portal.pages.blueprints import section_tabs, url_of
 from portal.pages.lists import Facet, Listing, Sort
 from portal.pages.screens import principal_of, screen, show
@@ -21,6 +22,7 @@ from portal.parts.changes import reasons_of, units_of
 from tenants import authority
 from tenants import queries as tenants
 from tenants.principals import Principal
+from tenants.together import together, totals
 
 COLUMNS: Final = (
     ("uid", lambda row: row.uid),
@@ -64,13 +66,24 @@ def reviews(request: HttpRequest) -> HttpResponse:
     rows, listing = queries.requests(principal), _listing(principal)
     if (file := lists.export(request, rows, listing)) is not None:
         return file
+    waiting = library.versions_waiting(principal)
+    found = together(versions=waiting[:SHOWN], total=totals(waiting, n=Count("pk")))
     context = {
         "section": "blueprints",
         "page": lists.list_page(request, rows, listing),
-        "versions": list(library.versions_waiting(principal)[:SHOWN]),
+        "versions": found["versions"],
+        "waiting": found["total"][0]["n"],
         "tabs": section_tabs("requests"),
     }
     return show(request, "pages/reviews/list.html", context, part="results")
+
+
+@screen("GET")
+def versions(request: HttpRequest) -> HttpResponse:
+    """Lists every version that waits for this person."""
+    page = lists.whole_page(request, library.versions_waiting(principal_of(request)))
+    trail = trails.plain(("Blueprints", reverse("blueprints")), ("Review", reverse("reviews")), ("Versions", ""))
+    return show(request, "pages/reviews/versions.html", {"section": "blueprints", "page": page, "trail": trail})
 
 
 @screen("GET")
@@ -82,7 +95,7 @@ def change_request(request: HttpRequest, uid: str) -> HttpResponse:
 
 @screen("POST")
 def decide(request: HttpRequest, uid: str, act: str) -> HttpResponse:
-    """Accepts, declines or withdraws a request."""
+    """Accepts or withdraws a request."""
     principal = principal_of(request)
     found = queries.request_by_uid(principal, uid)
     reason = request.POST.get("reason", "")
@@ -92,13 +105,33 @@ def decide(request: HttpRequest, uid: str, act: str) -> HttpResponse:
             raise Invalid("There is no such part of a version.", errors={"part": ["major, minor or patch."]})
         found = services.accept_request(actor=principal, request=found, part=part, reason=reason[:200])  # type: ignore[arg-type]
         messages.success(request, f"Published as {found.result.semver if found.result else ''}.")
-    elif act == "decline":
-        services.decline_request(actor=principal, request=found, reason=reason)
-        messages.success(request, "Declined. The team reads why.")
     else:
         services.withdraw_request(actor=principal, request=found)
         messages.success(request, "Withdrawn.")
     return redirect("change_request", uid)
+
+
+@screen("GET", "POST")
+def decline(request: HttpRequest, uid: str) -> HttpResponse:
+    """Asks for the reason, and declines a request."""
+    principal = principal_of(request)
+    found = queries.request_by_uid(principal, uid)
+    authority.require_reviewer(principal, found.owner, "decline change requests")
+    form = asking.ReasonForm(asking.sent(request), read_by="The team reads it.")
+    if asking.answered(
+        form, lambda data: services.decline_request(actor=principal, request=found, reason=data["reason"])
+    ):
+        messages.success(request, "Declined. The team reads why.")
+        return redirect("change_request", uid)
+    here = reverse("change_request", args=[uid])
+    question = asking.Question(
+        title=f"Decline “{found.title}”",
+        button="Decline",
+        back=here,
+        section="blueprints",
+        trail=trails.under(found.owner, *trails.plain(("Change request", here), ("Decline", ""))),
+    )
+    return asking.ask(request, question, form)
 
 
 def _render(request: HttpRequest, principal: Principal, found: ChangeRequest) -> HttpResponse:

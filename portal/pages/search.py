@@ -1,7 +1,8 @@
 """The palette's search: everything one sees by name, and where one can go. A fragment of options."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -16,6 +17,7 @@ from portal.parts.navigation import PLACES
 from registry import queries as registry
 from registry.context import clearance
 from tenants import queries as tenants
+from tenants.together import together
 
 EACH = 5
 
@@ -72,36 +74,37 @@ def _places(words: str) -> list[Hit]:
 
 
 def _found(request: HttpRequest, words: str) -> list[Group]:
+    """Returns what fits of every kind, all of it by one query."""
     principal = principal_of(request)
-    servers = _named(registry.servers(principal), words, "slug", "name")
-    tools = _named(registry.tools(principal), words, "name", "title")
-    agents = _named(tenants.agents(principal), words, "slug", "name")
-    nodes = _named(tenants.tenants(principal), words, "slug", "name")
-    found = _named(repositories.repositories(principal), words, "slug", "name")
-    people = _named(tenants.people(principal), words, "handle", "name", "email")
-    workflows = _named(library.blueprints(principal), words, "name", "title")
-    written = clearance.readable_documents(principal)
-    documents = _named(written, words, "title", "path")
-    forks = _named(fork_queries.forks(principal), words, "name", "title")
-    return [
-        Group(
-            "Servers", [Hit(row.name, row.owner.name, "catalog", reverse("server", args=[row.slug])) for row in servers]
-        ),
-        Group("Tools", [Hit(row.name, row.server.name, "tool", _tool_url(row)) for row in tools]),
-        Group("Blueprints", [Hit(row.title, row.owner.name, "blueprint", url_of(row)) for row in workflows]),
-        Group("Forks", [Hit(row.title, row.owner.name, "fork", _fork_url(row)) for row in forks]),
-        Group(
-            "Teams and domains",
-            [Hit(row.name, row.tier, row.tier, reverse("tenant", args=[row.slug])) for row in nodes],
-        ),
-        Group(
-            "Documents",
-            [Hit(str(row), row.owner.name, "document", reverse("document", args=[row.uid])) for row in documents],
-        ),
-        Group("Repositories", [Hit(row.name, row.owner.name, "repository", _repository_url(row)) for row in found]),
-        Group("Agents", [Hit(row.name, row.home.name, "agent", reverse("agent", args=[row.slug])) for row in agents]),
-        Group("People", [Hit(row.name, row.email, "person", f"{reverse('people')}?q={row.handle}") for row in people]),
-    ]
+    found = together(
+        servers=_named(registry.servers(principal), words, "slug", "name"),
+        tools=_named(registry.tools(principal), words, "name", "title"),
+        blueprints=_named(library.blueprints(principal), words, "name", "title"),
+        forks=_named(fork_queries.forks(principal), words, "name", "title"),
+        nodes=_named(tenants.tenants(principal), words, "slug", "name"),
+        documents=_named(clearance.readable_documents(principal), words, "title", "path"),
+        repositories=_named(repositories.repositories(principal), words, "slug", "name"),
+        agents=_named(tenants.agents(principal), words, "slug", "name"),
+        people=_named(tenants.people(principal), words, "handle", "name", "email"),
+    )
+    return [Group(title, [make(row) for row in found[kind]]) for kind, title, make in KINDS]
+
+
+KINDS: Final[tuple[tuple[str, str, Callable[[Any], Hit]], ...]] = (
+    ("servers", "Servers", lambda row: Hit(row.name, row.owner.name, "catalog", _url("server", row.slug))),
+    ("tools", "Tools", lambda row: Hit(row.name, row.server.name, "tool", _tool_url(row))),
+    ("blueprints", "Blueprints", lambda row: Hit(row.title, row.owner.name, "blueprint", url_of(row))),
+    ("forks", "Forks", lambda row: Hit(row.title, row.owner.name, "fork", _url("fork", row.owner.slug, row.name))),
+    ("nodes", "Teams and domains", lambda row: Hit(row.name, row.tier, row.tier, _url("tenant", row.slug))),
+    ("documents", "Documents", lambda row: Hit(str(row), row.owner.name, "document", _url("document", row.uid))),
+    (
+        "repositories",
+        "Repositories",
+        lambda row: Hit(row.name, row.owner.name, "repository", _url("repository", row.owner.slug, row.slug)),
+    ),
+    ("agents", "Agents", lambda row: Hit(row.name, row.home.name, "agent", _url("agent", row.slug))),
+    ("people", "People", lambda row: Hit(row.name, row.email, "person", f"{_url('people')}?q={row.handle}")),
+)
 
 
 def _named(rows: QuerySet[Any], words: str, *fields: str) -> QuerySet[Any]:
@@ -114,13 +117,9 @@ def _named(rows: QuerySet[Any], words: str, *fields: str) -> QuerySet[Any]:
     return rows[:EACH]
 
 
-def _fork_url(row: Any) -> str:
-    return reverse("fork", args=[row.owner.slug, row.name])
-
-
-def _repository_url(row: Any) -> str:
-    return reverse("repository", args=[row.owner.slug, row.slug])
+def _url(route: str, *names: object) -> str:
+    return reverse(route, args=names)
 
 
 def _tool_url(row: Any) -> str:
-    return f"{reverse('server', args=[row.server.slug])}?q={row.name}"
+    return f"{_url('server', row.server.slug)}?q={row.name}"

@@ -1,7 +1,8 @@
 """One server: its tools, who can call them, its probes, its changes, its credential, and its life."""
 
-from datetime import timedelta
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from django import forms
 from django.conf import settings
@@ -16,19 +17,20 @@ from kernel import clock
 from kernel.errors import NotFound
 from kernel.secrets import Secret
 from portal import keyring
-from portal.pages import trails
+from portal.pages import asking, trails
 from portal.pages.screens import principal_of, screen, show, submit
 from portal.pages.wrapping import operations_tab
 from registry import callers, documents, services
 from registry import queries as registry
 from registry.addresses import AddressPolicy
-from registry.contract import errors_of
+from registry.contract import Clause, errors_of
 from registry.models import Server
 from registry.tasks import probe_server
 from tenants import authority
 from tenants import queries as tenants
 from tenants.principals import Principal
 from tenants.rules import Effect, Sensitivity
+from tenants.together import together
 
 TABS = ("tools", "operations", "callers", "probes", "changes", "credential")
 NAMES = {
@@ -63,7 +65,7 @@ class ServerForm(forms.Form):
 
     def __init__(self, principal: Principal, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.owners = {node.slug: node for node in tenants.tenants(principal)}
+        self.owners = {node.slug: node for node in tenants.tenants(principal) if authority.contributes(principal, node)}
         self.fields["owner"].choices = [(slug, node.name) for slug, node in self.owners.items()]  # type: ignore[attr-defined]
 
 
@@ -116,12 +118,6 @@ class CredentialForm(forms.Form):
         strip=False,
         help_text="For Basic: user:password, encoded in base64.",
     )
-
-
-class ReasonForm(forms.Form):
-    """Why something was done; it stands in the log."""
-
-    reason = forms.CharField(max_length=200)
 
 
 @screen("GET", "POST")
@@ -189,6 +185,8 @@ def _require_editor(principal: Principal, server: Server) -> None:
 
 
 def _may_edit(principal: Principal, server: Server) -> bool:
+    if server.transport == Server.Transport.INTERNAL:  # it is part of Hanse: there is nothing of it to set
+        return False
     is_stdio = server.transport == Server.Transport.STDIO
     return principal.access.is_platform_admin if is_stdio else authority.contributes(principal, server.owner)
 
@@ -203,21 +201,48 @@ def detail(request: HttpRequest, slug: str, tab: str = "tools") -> HttpResponse:
     return _render(request, server, tab, {})
 
 
+ASKED: Final = {
+    "quarantine": (
+        "Quarantine",
+        "None of its tools is served from the next call on. Activating it again brings them back.",
+        "Quarantine",
+    ),
+    "retire": ("Retire", "It stays in the catalog and in the log, and is never served again.", "Retire for good"),
+}
+
+
 @screen("POST")
+def activate(request: HttpRequest, slug: str) -> HttpResponse:
+    """Activates a server."""
+    principal = principal_of(request)
+    server = services.activate_server(actor=principal, server=registry.server_by_slug(principal, slug))
+    messages.success(request, f"{server.name} is active.")
+    return redirect("server", slug)
+
+
+@screen("GET", "POST")
 def set_status(request: HttpRequest, slug: str, act: str) -> HttpResponse:
-    """Activates, quarantines or retires a server."""
+    """Asks for a reason, and quarantines or retires a server."""
     principal = principal_of(request)
     server = registry.server_by_slug(principal, slug)
-    reason = request.POST.get("reason", "")
-    if act == "activate":
-        services.activate_server(actor=principal, server=server)
-    elif act == "quarantine":
-        services.quarantine_server(actor=principal, server=server, reason=reason)
-    else:
-        services.retire_server(actor=principal, server=server, reason=reason)
-    done = {"activate": "is active", "quarantine": "is quarantined", "retire": "is retired"}[act]
-    messages.success(request, f"{server.name} {done}.")
-    return redirect("server", slug)
+    require = authority.require_keeper if act == "retire" else authority.require_contributor
+    require(principal, server.owner, f"{act} servers")
+    service = services.retire_server if act == "retire" else services.quarantine_server
+    form = asking.ReasonForm(asking.sent(request), read_by="Everybody who sees the server reads it.")
+    if asking.answered(form, lambda data: service(actor=principal, server=server, reason=data["reason"])):
+        messages.success(request, f"{server.name} is {'retired' if act == 'retire' else 'quarantined'}.")
+        return redirect("server", slug)
+    title, text, button = ASKED[act]
+    here = reverse("server", args=[slug])
+    question = asking.Question(
+        title=f"{title} {server.name}",
+        text=text,
+        button=button,
+        back=here,
+        section="catalog",
+        trail=trails.under(server.owner, *trails.plain((server.name, here), (title, ""))),
+    )
+    return asking.ask(request, question, form)
 
 
 @screen("POST")
@@ -269,14 +294,19 @@ def _render(
     request: HttpRequest, server: Server, tab: str, extra: dict[str, object], form: forms.Form | None = None
 ) -> HttpResponse:
     principal = principal_of(request)
-    counts = registry.tool_counts(principal, [server]).get(server.pk, {})
+    hours = _hours()
+    frame = together(
+        counts=registry.tool_counts(principal, server),
+        calls=audit.calls_by_hour(principal.access.visible, server.slug, hours[0]),
+    )
+    counts = frame["counts"][0]
     context = {
         "section": "catalog",
         "server": server,
         "tab": tab,
         "tabs": [_tab(server, name, tab, counts) for name in TABS if _has(server, name)],
         "counts": counts,
-        "calls": _calls(principal, server),
+        "calls": _calls(hours, dict(frame["calls"])),
         "keeps": authority.keeps(principal, server.owner),
         "works": authority.contributes(principal, server.owner),
         "may_edit": _may_edit(principal, server),
@@ -289,14 +319,17 @@ def _render(
 
 
 def _has(server: Server, tab: str) -> bool:
-    return {"credential": bool(server.url), "operations": server.is_wrapped}.get(tab, True)
+    has_target = bool(server.url) and server.transport != Server.Transport.INTERNAL
+    return {"credential": has_target, "operations": server.is_wrapped}.get(tab, True)
 
 
-def _calls(principal: Principal, server: Server) -> list[int]:
-    """Calls in each of the last 24 hours, oldest first; empty when there was none."""
+def _hours() -> list[datetime]:
     present = clock.now().replace(minute=0, second=0, microsecond=0)
-    hours = [present - timedelta(hours=back) for back in range(23, -1, -1)]
-    counts = audit.calls_by_hour(principal.access.visible, server.slug, hours[0])
+    return [present - timedelta(hours=back) for back in range(23, -1, -1)]
+
+
+def _calls(hours: Sequence[datetime], counts: Mapping[datetime, int]) -> list[int]:
+    """Calls in each of the last 24 hours, oldest first; empty when there was none."""
     return [counts.get(hour, 0) for hour in hours] if counts else []
 
 
@@ -316,13 +349,14 @@ def _tools(request: HttpRequest, principal: Principal, server: Server) -> dict[s
     if words := request.GET.get("q", "").strip():
         rows = rows.filter(name__icontains=words)
     order = {"changed": 0, "new": 1, "missing": 2, "approved": 3, "rejected": 4}
-    tools = sorted(rows[:500], key=lambda tool: (order.get(tool.state, 9), tool.name))
+    found = together(tools=rows[:500], **registry.contract_reads(principal, server))
+    tools = sorted(found["tools"], key=lambda tool: (order.get(tool.state, 9), tool.name))
     levels = {"effects": list(Effect), "sensitivities": list(Sensitivity)}
-    return {"tools": tools, "state": state, "q": words, **levels, **_contract(principal, server)}
+    contract = _contract(registry.contract_from(server, found))
+    return {"tools": tools, "state": state, "q": words, **levels, **contract}
 
 
-def _contract(principal: Principal, server: Server) -> dict[str, object]:
-    clauses = registry.contract_of(principal, server)
+def _contract(clauses: list[Clause]) -> dict[str, object]:
     faulty = len(errors_of(clauses))
     advised = sum(len(clause.findings) for clause in clauses) - faulty
     return {"contract": clauses, "faulty": faulty, "advised": advised}

@@ -1,18 +1,20 @@
 """The tier tree, and the page of one tenant: a team, a domain or the platform."""
 
+from typing import Any
+
 from django import forms
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from audit import queries as audit
-from blueprints.models import Repository
 from blueprints.queries import forks as fork_queries
 from blueprints.queries import library, repositories
 from kernel.errors import Invalid
-from portal.pages import federation, trails
+from portal.pages import asking, federation, trails
 from portal.pages.screens import principal_of, screen, submit
 from portal.parts import readiness
 from portal.parts.navigation import Crumb
@@ -23,6 +25,7 @@ from tenants.identity import sign_in_groups
 from tenants.models import Membership, SignInGroup, Tenant
 from tenants.principals import Principal
 from tenants.rules import MAX_GROUP, ROLES_OF_TIER, Role, Tier
+from tenants.together import together, totals
 
 SHOWN = 50
 GROUPS = 8
@@ -80,24 +83,33 @@ def tenant(request: HttpRequest, slug: str) -> HttpResponse:
     """Shows one tenant: who is in it, what it owns, what it is part of."""
     principal = principal_of(request)
     node = tenants.tenant_by_slug(principal, slug)
-    return _render(request, principal, node, RoleForm(node))
+    return _render(request, principal, node)
 
 
-@screen("POST")
+@screen("GET", "POST")
 def give_role(request: HttpRequest, slug: str) -> HttpResponse:
     """Gives a person a role in a tenant."""
     principal = principal_of(request)
     node = tenants.tenant_by_slug(principal, slug)
-    form = RoleForm(node, request.POST)
+    authority.require_keeper(principal, node, "give roles")
+    form = RoleForm(node, asking.sent(request))
 
     def act(data: dict[str, str]) -> Membership:
         person = tenants.person_to_admit(principal, node, data["person"])
         return services.give_role(actor=principal, person=person, tenant=node, role=Role(data["role"]))
 
-    if (membership := submit(form, act)) is None:
-        return _render(request, principal, node, form, status=422)
-    messages.success(request, f"{membership.person.name} has the role now.")
-    return redirect("tenant", slug)
+    if (membership := asking.answered(form, act)) is not None:
+        messages.success(request, f"{membership.person.name} has the role now.")
+        return redirect("tenant", slug)
+    question = asking.Question(
+        title=f"Give a role in {node.name}",
+        button="Give the role",
+        tone="main",
+        back=reverse("tenant", args=[slug]),
+        section="teams",
+        trail=trails.under(node, *trails.plain(("Give a role", ""))),
+    )
+    return asking.ask(request, question, form)
 
 
 @screen("POST")
@@ -127,7 +139,7 @@ def add_rule(request: HttpRequest, slug: str) -> HttpResponse:
         )
 
     if (rule := submit(form, act)) is None:
-        return _render(request, principal, node, RoleForm(node), form, status=422)
+        return _render(request, principal, node, form, status=422)
     messages.success(request, f"Who signs in with “{rule.name}” has the role from then on.")
     return redirect("tenant", slug)
 
@@ -147,45 +159,51 @@ def _render(
     request: HttpRequest,
     principal: Principal,
     node: Tenant,
-    form: RoleForm,
     rule_form: RuleForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    below = tenants.domains_of if node.tier == Tier.TEAM else tenants.teams_in
-    linked = list(below(principal, node))
+    found = _found(principal, node)
+    linked = found["linked"]
+    for row in found["repositories"]:
+        row.standing = readiness.standing_now(row)
     context = {
+        **found,
         "section": "teams",
         "node": node,
-        "form": form,
-        "linked": linked,
-        "rules": list(tenants.sign_in_groups(principal, node)[:SHOWN]),
         "rule_form": rule_form or RuleForm(node),
         "signs_in_by": settings.HANSE.oidc,
-        "members": list(tenants.memberships(principal, node)[:SHOWN]),
-        "agents": list(tenants.agents(principal).filter(home=node)[:SHOWN]),
-        "servers": list(registry.servers(principal).filter(owner=node)[:SHOWN]),
-        "published": list(library.blueprints(principal).filter(owner=node)[:SHOWN]),
-        "forks": list(fork_queries.forks(principal).filter(owner=node, status="active")[:SHOWN]),
         "keeps": authority.keeps(principal, node),
         "works": authority.contributes(principal, node),
-        "joinable": federation.joinable(principal, node, linked),
+        "joinable": federation.joinable(principal, node, found["free"]),
         "releasable": {other.pk for other in linked if _admits(principal, node, other)},
-        "repositories": _repositories(principal, node),
-        "groups": list(registry.tool_groups(principal).filter(owner=node, server=None)[:GROUPS]),
-        "log": audit.streams(principal.access.visible).filter(scope=node.pk).first(),
+        "log": next(iter(found["logs"]), None),
         "trail": [Crumb("Teams", reverse("teams")), *_above(node, linked), Crumb(node.name, "", node.tier)],
     }
     return render(request, "pages/teams/tenant.html", context, status=status)
 
 
-def _repositories(principal: Principal, node: Tenant) -> list[Repository]:
-    """Returns some repositories of a team, with what each may be used for now."""
-    if node.tier != Tier.TEAM:
-        return []
-    rows = list(repositories.repositories(principal).filter(owner=node)[:GROUPS])
-    for row in rows:
-        row.standing = readiness.standing_now(row)  # type: ignore[attr-defined]
-    return rows
+def _found(principal: Principal, node: Tenant) -> dict[str, Any]:
+    """Returns all that the page shows beside the tenant itself, by one query; `of_servers` are how many there are."""
+    below = tenants.domains_of if node.tier == Tier.TEAM else tenants.teams_in
+    linked = below(principal, node)
+    panels: dict[str, QuerySet[Any]] = {
+        "members": tenants.memberships(principal, node),
+        "agents": tenants.agents(principal).filter(home=node),
+        "servers": registry.servers(principal).filter(owner=node),
+        "published": library.blueprints(principal).filter(owner=node),
+        "forks": fork_queries.forks(principal).filter(owner=node, status="active"),
+    }
+    found = together(
+        **{name: rows[:SHOWN] for name, rows in panels.items()},
+        **{f"of_{name}": totals(rows, n=Count("pk")) for name, rows in panels.items()},
+        linked=linked,
+        free=federation.free(principal, node, linked),
+        rules=tenants.sign_in_groups(principal, node)[:SHOWN],
+        repositories=repositories.repositories(principal).filter(owner=node)[:GROUPS],
+        groups=registry.tool_groups(principal).filter(owner=node, server=None)[:GROUPS],
+        logs=audit.streams(principal.access.visible).filter(scope=node.pk)[:1],
+    )
+    return found | {f"of_{name}": found[f"of_{name}"][0]["n"] for name in panels}
 
 
 def _admits(principal: Principal, node: Tenant, other: Tenant) -> bool:

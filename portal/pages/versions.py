@@ -17,7 +17,7 @@ from blueprints.services import publishing
 from blueprints.services.publishing import MAX_NOTE
 from blueprints.versions import next_version
 from kernel.errors import NotFound
-from portal.pages import trails
+from portal.pages import asking, trails
 from portal.pages.blueprints import url_of
 from portal.pages.screens import principal_of, screen, show, submit
 from portal.parts.changes import marks_of, units_of
@@ -28,7 +28,7 @@ from tenants.models import Tenant
 from tenants.principals import Principal
 
 MAX_TEXT: Final = 256 * 1024
-DECISIONS: Final = {"publish": "is published", "reject": "is rejected", "withdraw": "is withdrawn"}
+DECISIONS: Final = {"publish": "is published", "withdraw": "is withdrawn"}
 EDITOR: Final = {"wrap": "off", "rows": 28, "spellcheck": "false", "autocomplete": "off"}
 
 
@@ -121,19 +121,40 @@ def version(request: HttpRequest, namespace: str, name: str, semver: str) -> Htt
 
 @screen("POST")
 def decide(request: HttpRequest, namespace: str, name: str, semver: str, act: str) -> HttpResponse:
-    """Publishes, rejects or withdraws a proposed version."""
+    """Publishes or withdraws a proposed version."""
     if act not in DECISIONS:
         raise NotFound("There is no such decision.")
     principal, found = _version(request, namespace, name, semver)
     reason = request.POST.get("reason", "")
     if act == "publish":
         publishing.publish_version(actor=principal, version=found, reason=reason[:200])
-    elif act == "reject":
-        publishing.reject_version(actor=principal, version=found, reason=reason)
     else:
         publishing.withdraw_version(actor=principal, version=found)
     messages.success(request, f"{found.ref} {DECISIONS[act]}.")
     return redirect("blueprint_tab", namespace, name, "versions")
+
+
+@screen("GET", "POST")
+def reject(request: HttpRequest, namespace: str, name: str, semver: str) -> HttpResponse:
+    """Asks for the reason, and rejects a proposed version."""
+    principal, found = _version(request, namespace, name, semver)
+    authority.require_reviewer(principal, found.owner, "reject versions")
+    form = asking.ReasonForm(asking.sent(request), read_by="Its author reads it.")
+    if asking.answered(
+        form, lambda data: publishing.reject_version(actor=principal, version=found, reason=data["reason"])
+    ):
+        messages.success(request, f"{found.ref} is rejected.")
+        return redirect("blueprint_tab", namespace, name, "versions")
+    here = reverse("version", args=[namespace, name, semver])
+    crumbs = trails.plain((found.blueprint.title, url_of(found.blueprint)), (semver, here), ("Reject", ""))
+    question = asking.Question(
+        title=f"Reject {found.ref}",
+        button="Reject",
+        back=here,
+        section="blueprints",
+        trail=trails.under(found.owner, *crumbs),
+    )
+    return asking.ask(request, question, form)
 
 
 def _version(request: HttpRequest, namespace: str, name: str, semver: str) -> tuple[Principal, Version]:

@@ -80,7 +80,7 @@ class WrapForm(DocumentField):
 
     def __init__(self, principal: Principal, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.owners = {node.slug: node for node in tenants.tenants(principal)}
+        self.owners = {node.slug: node for node in tenants.tenants(principal) if authority.contributes(principal, node)}
         self.fields["owner"].choices = [(slug, node.name) for slug, node in self.owners.items()]  # type: ignore[attr-defined]
 
 

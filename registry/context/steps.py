@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from django.db.models import Sum
+from django.db.models import Count, QuerySet, Sum
 
 from kernel import clock
 from kernel.counting import counted
@@ -22,10 +22,11 @@ from registry.git.access import USERNAME
 from registry.git.fetching import Sources, fault_of_address, name_of_address
 from registry.sealing import Key
 from tenants.models import Onboarding, Tenant
-from tenants.onboarding import Field, Line, Means, Outcome, State, Step, Values
+from tenants.onboarding import Field, Found, Line, Means, Outcome, Reads, State, Step, Values
 from tenants.principals import Principal
 from tenants.rosters import slug_from
 from tenants.rules import Sensitivity
+from tenants.together import totals
 
 PAGES: Final = "documents"
 """The short name of the source that takes what is pasted and uploaded here."""
@@ -82,17 +83,24 @@ def _fields(actor: Principal, row: Onboarding) -> list[Field]:
     ]
 
 
-def _state(actor: Principal, row: Onboarding) -> State:
-    mine = _brought(actor, _team(row))
-    reading = queries.imports(actor).filter(source__in=mine, state__in=OPEN).order_by("pk").first()
-    if reading is not None:
-        return State("waiting", _said_of(actor, reading))
-    rows = Document.objects.visible_to(actor).filter(source__in=mine)
-    if count := rows.count():
-        chunks = rows.aggregate(n=Sum("chunk_count"))["n"] or 0
-        return State("done", f"{counted(count, 'document')}, {counted(chunks, 'passage')}.")
-    faults = [one.fault for one in queries.imports(actor).filter(source__in=mine) if one.fault]
-    return State("open", faults[0] if faults else "")
+def _reads(actor: Principal, row: Onboarding) -> Reads:
+    mine = _sources(actor, _team(row)).order_by().values("pk")
+    imports = queries.imports(actor).filter(source__in=mine)
+    documents = Document.objects.visible_to(actor).filter(source__in=mine)
+    return {
+        "open": imports.filter(state__in=OPEN).order_by("pk")[:1],
+        "documents": totals(documents, n=Count("pk"), chunks=Sum("chunk_count")),
+        "failed": imports.exclude(fault="")[:1],
+    }
+
+
+def _state(actor: Principal, row: Onboarding, found: Found) -> State:
+    if found["open"]:
+        return State("waiting", _said_of(actor, found["open"][0]))
+    read = found["documents"][0]
+    if read["n"]:
+        return State("done", f"{counted(read['n'], 'document')}, {counted(read['chunks'] or 0, 'passage')}.")
+    return State("open", found["failed"][0].fault if found["failed"] else "")
 
 
 def _said_of(actor: Principal, reading: Import) -> str:
@@ -104,8 +112,11 @@ def _said_of(actor: Principal, reading: Import) -> str:
 
 def _brought(actor: Principal, team: Tenant) -> list[Source]:
     """The sources that people brought: what agents were told to remember is none of them."""
-    rows = queries.sources(actor).filter(owner=team)
-    return [source for source in rows if not source.slug.startswith(REMEMBERED)]
+    return list(_sources(actor, team))
+
+
+def _sources(actor: Principal, team: Tenant) -> QuerySet[Source]:
+    return queries.sources(actor).filter(owner=team).exclude(slug__startswith=REMEMBERED)
 
 
 def _plan(actor: Principal, row: Onboarding, values: Values) -> Iterator[Line]:
@@ -239,6 +250,7 @@ DOCUMENTS: Final = Step(
     key="documents",
     needs="What the team has written down: a repository, a page, or files.",
     fields=_fields,
+    reads=_reads,
     state=_state,
     plan=_plan,
     act=_act,

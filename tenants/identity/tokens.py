@@ -37,6 +37,16 @@ class Issuer:
         return f"{self.gateway_url or self.base_url}/mcp/{team_slug}"
 
 
+def require_own(actor: Principal, delegation: Delegation) -> None:
+    """Raises unless it was the actor who delegated."""
+    if actor.person is None or actor.person.pk != delegation.person_id:
+        raise Forbidden(
+            "Only the person who delegated has tokens minted for it.",
+            missing=f"to be {delegation.person.handle}",
+            given_by=delegation.person.name,
+        )
+
+
 def mint_token(
     *,
     actor: Principal,
@@ -50,12 +60,7 @@ def mint_token(
     `tools` narrows it to these exposed tool names. The delegation is checked again at each call, so a token never
     outlives a revocation; minting is an event in the team's log, the token itself is written nowhere.
     """
-    if actor.person is None or actor.person.pk != delegation.person_id:
-        raise Forbidden(
-            "Only the person who delegated has tokens minted for it.",
-            missing=f"to be {delegation.person.handle}",
-            given_by=delegation.person.name,
-        )
+    require_own(actor, delegation)
     if not 1 <= minutes <= MAX_MINUTES:
         raise Invalid("A token is short-lived.", errors={"minutes": [f"1 to {MAX_MINUTES}."]})
     present = clock.now()

@@ -235,7 +235,8 @@ def test_what_opens_over_a_page(visit):
     page.get_by_role("dialog", name="Record").get_by_role("heading").first.wait_for()
     assert not look_at(page)
     page = visitor.open("/servers/accounts/")
-    page.get_by_role("button", name="Quarantine").click()
+    page.get_by_role("link", name="Quarantine").click()
+    page.get_by_role("dialog").get_by_label("Reason").wait_for()
     assert not look_at(page)
     page = visitor.open("/teams/ledger/harness/")
     for row in page.locator("details.tool > summary").all():

@@ -223,3 +223,20 @@ def test_who_reviews_a_version_sees_what_its_header_changes(browse, cast):
     header = page.partition("<b>Header</b>")[2].partition("</details>")[0]
     assert "<code>summary</code>" in header
     assert "evidence" in header
+
+
+def test_what_is_proposed_already_is_refused_with_the_way_to_it(browse, fork):
+    client, url = browse("member"), reverse("fork_propose", args=FORK)
+    open_one = ChangeRequest.objects.get(team_slug="ledger")
+    data = {"targets": ["/nodes/plan/prompt"], "title": "Once more", "note": "It found <b>more</b>."}
+    refused = client.post(url, data)
+    text = refused.content.decode()
+    assert refused.status_code == 422
+    assert "“A plan of ledger” is open and asks for /nodes/plan/prompt already." in text
+    assert f'<a href="{reverse("change_request", args=[open_one.uid])}">Open it</a>' in text
+    assert "Once more" in text
+    assert "It found &lt;b&gt;more&lt;/b&gt;." in text
+    ChangeRequest.objects.filter(pk=open_one.pk).update(title="<script>alert(1)</script>")
+    assert "<script>alert" not in client.post(url, data).content.decode()
+    assert ChangeRequest.objects.filter(team_slug="ledger").count() == 1
+    assert client.post(url, data | {"targets": ["/nodes/implement/max_turns"]}).status_code == 302

@@ -258,8 +258,8 @@ def test_the_life_of_a_server(browse):
     assert client.post(url, {"reason": ""}).status_code == 422
     assert client.post(url, {"reason": "odd answers"}).status_code == 302
     assert "odd answers" in client.get("/servers/accounts/").content.decode()
-    assert client.post(reverse("server_status", args=["accounts", "activate"])).status_code == 302
-    assert client.get(url).status_code == 405
+    assert client.post(reverse("server_activate", args=["accounts"])).status_code == 302
+    assert client.get(reverse("server_activate", args=["accounts"])).status_code == 405
 
 
 def test_a_delegation_from_first_to_last(browse, cast):
@@ -299,11 +299,11 @@ def test_an_agent_is_registered_suspended_and_resumed(browse):
     client = browse("lead")
     form = {"home": "ledger", "name": "Clerk", "slug": "clerk", "sponsor": "lead", "profile": "reader", "risk": 1}
     assert client.post("/identity/agents/register/", form).status_code == 302
-    assert client.post(reverse("agent_status", args=["clerk", "suspend"]), {"reason": ""}).status_code == 422
-    assert client.post(reverse("agent_status", args=["clerk", "suspend"]), {"reason": "looped"}).status_code == 302
+    assert client.post(reverse("agent_suspend", args=["clerk"]), {"reason": ""}).status_code == 422
+    assert client.post(reverse("agent_suspend", args=["clerk"]), {"reason": "looped"}).status_code == 302
     assert Agent.objects.get(slug="clerk").status == "suspended"
-    assert browse("member").post(reverse("agent_status", args=["clerk", "resume"])).status_code == 403
-    assert client.post(reverse("agent_status", args=["clerk", "resume"])).status_code == 302
+    assert browse("member").post(reverse("agent_resume", args=["clerk"])).status_code == 403
+    assert client.post(reverse("agent_resume", args=["clerk"])).status_code == 302
 
 
 def test_roles_are_given_and_taken(browse, cast):
@@ -418,3 +418,25 @@ def _without_nonce(response) -> str:
         r'nonce="[^"]*"|csrfmiddlewaretoken" value="[^"]*"|X-CSRFToken": "[^"]*"', "", response.content.decode()
     )
     return re.sub(r"There is no such [a-z ]+,", "", text)
+
+
+def test_one_registers_for_owners_that_one_works_for(browse):
+    """Whoever would be refused after all that typing is not offered the owner."""
+    for url in ("/catalog/register/", "/catalog/wrap/"):
+        assert list(browse("lead").get(url).context["form"].owners) == ["ledger"]
+        assert list(browse("steward").get(url).context["form"].owners) == ["payments"]
+        assert "A lead of your team gives you the role." in browse("reviewer").get(url).content.decode()
+    assert list(browse("lead").get("/identity/agents/register/").context["form"].homes) == ["ledger"]
+    assert "You lead no team" in browse("member").get("/identity/agents/register/").content.decode()
+    refused = browse("lead").post(
+        "/catalog/register/", {"owner": "platform", "name": "N", "slug": "n", "url": "http://8.8.8.8/"}
+    )
+    assert refused.status_code == 422
+    assert refused.context["form"].errors["owner"]
+
+
+def test_a_server_of_hanse_itself_offers_nothing_to_set(browse):
+    text = browse("admin").get("/servers/context/").content.decode()
+    assert "/servers/context/edit/" not in text
+    assert "/servers/context/credential/" not in text
+    assert "/servers/accounts/credential/" in browse("admin").get("/servers/accounts/").content.decode()

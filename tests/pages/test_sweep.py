@@ -106,6 +106,7 @@ RULES: dict[str, Rule] = {
     "blueprint_check": post(ALL, ALL, text="blueprint: 1"),
     "forks": get(ALL, ALL),
     "reviews": get(ALL, ALL),
+    "versions_waiting": get(ALL, ALL),
     # The platform's blueprint is everybody's to read; its request is, too, wherever it comes from.
     "blueprint": get(ALL, ALL, "platform", "implement-ticket-brownfield"),
     "blueprint_tab": get(ALL, ALL, "platform", "implement-ticket-brownfield", "forks"),
@@ -113,6 +114,9 @@ RULES: dict[str, Rule] = {
     "change_request": get(ALL, ALL, "{proposal}"),
     "version": get(HOME, ABROAD, "{namespace}", "code-review", "1.0.0"),
     "version_new": get("200 403 200 200 403 404 404 302", ABROAD, "{namespace}", "code-review"),
+    "version_reject": post(
+        "302 403 302 403 302 404 404 302", "302 404 404 404 404 302 404 302", "{namespace}", "code-review", "1.0.0",
+        reason="Odd."),
     "version_decide": post(
         "302 403 403 403 302 404 404 302", "302 404 404 404 404 403 404 302", "{namespace}", "code-review", "1.0.0",
         "publish"),
@@ -122,6 +126,8 @@ RULES: dict[str, Rule] = {
     "blueprint_restore": post(
         "409 403 403 403 403 403 403 302", "409 403 403 403 403 403 403 302", "platform",
         "implement-ticket-brownfield"),
+    "request_decline": post(
+        "302 403 403 403 403 403 403 302", "302 403 403 403 403 403 403 302", "{proposal}", reason="Odd."),
     "request_decide": post(
         "302 403 403 403 403 403 403 302", "302 403 403 403 403 403 403 302", "{proposal}", "accept", part="minor"),
     "fork": get(HOME, ABROAD, "{team}", "our-ticket"),
@@ -129,9 +135,11 @@ RULES: dict[str, Rule] = {
     "fork_edit": get("200 403 200 200 403 404 404 302", ABROAD, "{team}", "our-ticket"),
     "fork_rebase": get("200 403 200 200 403 404 404 302", ABROAD, "{team}", "our-ticket"),
     "fork_propose": get("200 403 200 200 403 404 404 302", ABROAD, "{team}", "our-ticket"),
+    "fork_retire": post(
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "our-ticket", reason="Done."),
     "fork_act": post(
-        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "our-ticket", "retire",
-        reason="Done."),
+        "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", "our-ticket", "drop",
+        target="/nodes/plan/prompt"),
     "teams": get(ALL, ALL),
     "identity": get(ALL, ALL),
     "agent_new": get(ALL, ALL),
@@ -264,6 +272,8 @@ RULES: dict[str, Rule] = {
         "404 404 302 404 404 404 404 302", "404 404 404 404 404 302 404 302", "{key}"),
     "tool_reject": post(
         "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{tool}", reason="Odd."),
+    "server_activate": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{server}"),
     "server_status": post(
         "302 403 302 302 403 404 404 302", "302 404 404 404 404 302 404 302", "{server}", "quarantine", reason="Odd."),
     "repository_measure": post(
@@ -295,8 +305,9 @@ RULES: dict[str, Rule] = {
         "{team}", group="night-crew", role="member"),
     "sign_in_group_remove": post(
         "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{team}", rule="{rule}"),
-    "agent_status": post(
-        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{agent}", "suspend", reason="Odd."),
+    "agent_suspend": post(
+        "302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{agent}", reason="Odd."),
+    "agent_resume": post("302 403 302 403 403 404 404 302", "302 404 404 404 404 302 404 302", "{agent}"),
     "delegation_narrow": post(
         "422 403 422 403 403 404 404 302", "422 404 404 404 404 422 404 302", "{delegation}"),
     "delegation_revoke": post(
@@ -306,6 +317,23 @@ RULES: dict[str, Rule] = {
     "person_active": post(
         "302 403 403 403 403 404 404 302", "302 404 404 404 404 403 404 302", "{person}", "off"),
 }
+
+# What is asked before something is done: the same addresses, only looked at. Who may not do it is not asked.
+QUESTIONS: dict[str, Rule] = {
+    "server_status": get(WORKERS, ABROAD, "{server}", "quarantine"),
+    "agent_suspend": get(KEEPERS, ABROAD, "{agent}"),
+    "delegation_narrow": get(KEEPERS, ABROAD, "{delegation}"),
+    "delegation_revoke": get(KEEPERS, ABROAD, "{delegation}"),
+    "delegation_mint": get(
+        "403 403 200 403 403 404 404 302", "403 404 404 404 404 200 404 302", "{delegation}"),
+    "role_give": get(KEEPERS, ABROAD, "{team}"),
+    "version_reject": get(
+        "200 403 200 403 200 404 404 302", ABROAD, "{namespace}", "code-review", "1.0.0"),
+    "request_decline": get(ADMINS, ADMINS, "{proposal}"),
+    "fork_retire": get(WORKERS, ABROAD, "{team}", "our-ticket"),
+    "blueprint_deprecate": get(ADMINS, ADMINS, "platform", "implement-ticket-brownfield"),
+    "onboarding_close": get(WORKERS, ABROAD, "{onboarding}"),
+}
 # fmt: on
 
 ELSEWHERE = {"readyz": "tests/processes: it needs a broker"}
@@ -314,7 +342,11 @@ ELSEWHERE = {"readyz": "tests/processes: it needs a broker"}
 @pytest.fixture(scope="module")
 def places(standing):
     """Returns the things at home and abroad; both teams have one of everything."""
-    cast, _ = standing
+    return make_places(standing[0])
+
+
+def make_places(cast):
+    """Returns by side what the addresses name, after it has made what is not there yet."""
     with transaction.atomic(), tenant_scope(EVERY_TENANT):
         for slug in ("accounts", "rival-crm"):
             take_in_probe(server=Server.objects.get(slug=slug), shown=shown("Again another description."))
@@ -388,12 +420,19 @@ def test_every_address_has_a_rule():
     assert RULES.keys() - own_names() == set()
 
 
-@pytest.mark.parametrize("side", ["own", "other"])
-@pytest.mark.parametrize("name", RULES)
-def test_each_role_gets_what_the_rule_says(browse, places, name, side):
-    rule, place = RULES[name], places[side]
+ASKED = [*RULES.items(), *QUESTIONS.items()]
+
+
+def request_of(name, rule, place):
+    """Returns address and data of a rule for the things of one side."""
     url = reverse(name, args=[arg.format(**place) for arg in rule.args])
-    data = {key: value.format(**place) for key, value in rule.data.items()}
+    return url, {key: value.format(**place) for key, value in rule.data.items()}
+
+
+@pytest.mark.parametrize("side", ["own", "other"])
+@pytest.mark.parametrize(("name", "rule"), ASKED, ids=[f"{rule.method} {name}" for name, rule in ASKED])
+def test_each_role_gets_what_the_rule_says(browse, places, name, rule, side):
+    url, data = request_of(name, rule, places[side])
     answers = [_ask(Client() if who == "nobody" else browse(who), rule.method, url, data) for who in WHO]
     expected = getattr(rule, side).split()
     assert dict(zip(WHO, answers, strict=True)) == dict(zip(WHO, map(int, expected), strict=True))

@@ -264,6 +264,23 @@ def test_who_decides_on_a_request_need_not_see_the_team(call, world):
         assert (told["fork"], told["team_slug"]) == (fork, "rival")
 
 
+def test_what_is_asked_already_is_refused_with_the_way_to_it(call, world):
+    head = publish(world.cast.platform, document_of(world.cast.platform))
+    forking.fork_blueprint(
+        actor=world.cast.outsider, version=head, team=world.other.team, name="ours", operations=[set_turns("plan", 20)]
+    )
+    body = {"targets": ["/nodes/plan/max_turns"], "title": "Fewer turns"}
+    made = call("outsider", "POST", "forks/rival/ours/requests", body)
+    refused = call("outsider", "POST", "forks/rival/ours/requests", body | {"title": "Again"})
+    assert refused.status_code == 409
+    told = refused.json()
+    assert (told["code"], told["request"]) == ("already_proposed", made.json()["uid"])
+    assert (told["href"], told["targets"]) == (made["Location"], ["/nodes/plan/max_turns"])
+    assert "Fewer turns" in told["detail"]
+    call("outsider", "POST", f"{told['href'].removeprefix('/api/v1/')}/withdraw", {}, If_Match="*")
+    assert call("outsider", "POST", "forks/rival/ours/requests", body).status_code == 201
+
+
 def test_a_request_to_an_owner_whom_one_does_not_see_is_not_there(call, world):
     path = f"change-requests/{world.other.request.uid}"
     assert call("lead", "GET", path).status_code == 404

@@ -12,7 +12,7 @@ from blueprints.models import ChangeRequest, Fork, Version
 from blueprints.queries import forks as queries
 from blueprints.queries import library
 from blueprints.services import forking, requests
-from kernel.errors import Invalid
+from kernel.errors import Conflict, Invalid
 from portal.rest import filters
 from portal.rest.blueprint_fields import (
     FORK_OR_HEAD,
@@ -222,7 +222,10 @@ class ForkResource(Resource):
     def request_change(self, data: dict[str, Any], team: str, name: str) -> ChangeRequest:
         """Asks the owner of the blueprint to take some of the operations into the next version."""
         fork = queries.fork_by_ref(self.principal, team, name)
-        return requests.open_request(actor=self.principal, fork=fork, **data)
+        try:
+            return requests.open_request(actor=self.principal, fork=fork, **data)
+        except Conflict as error:
+            raise _located(error) from error
 
     @operation(summary="List a fork's changes", gives=ForkMomentOut, listing=Listing(sorts={"at": "-history_date"}))
     def changes(self, team: str, name: str) -> Any:
@@ -235,6 +238,14 @@ class ForkResource(Resource):
         if blueprint is None or blueprint.head is None:
             raise Invalid("There is no such target.", errors={field: ["Nothing follows its blueprint that you see."]})
         return library.version_of(self.principal, blueprint, blueprint.head.semver)
+
+
+def _located(error: Conflict) -> Conflict:
+    """Returns a conflict with an open request as one that says where that is."""
+    if "request" not in error.facts:
+        return error
+    facts: dict[str, Any] = {**error.facts, "href": f"/api/v1/change-requests/{error.facts['request']}"}
+    return Conflict(error.message, code=error.error_code, **facts)
 
 
 @contextmanager

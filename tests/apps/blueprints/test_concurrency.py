@@ -222,6 +222,17 @@ def test_of_two_people_who_accept_one_request_one_does(world):
     assert world.untrue() == {}
 
 
+def test_of_two_people_who_propose_the_same_change_one_does(world):
+    def propose(actor):
+        said = {"targets": ["/nodes/plan/prompt"], "title": f"A plan of {actor.person.handle}"}
+        return requests.open_request(actor=actor, fork=Fork.objects.get(name="fork-1"), **said)
+
+    opened, refused = overlap(lambda: propose(world.cast.lead), lambda: propose(world.cast.member))
+    assert isinstance(refused, Conflict)
+    assert refused.facts["request"] == str(opened.uid)
+    assert ChangeRequest.objects.get().opened_by == world.cast.lead.person
+
+
 def test_a_request_that_is_withdrawn_while_it_is_accepted_stays_accepted(world):
     asked = requests.open_request(
         actor=world.cast.lead, fork=world.forks[1], targets=["/nodes/plan/prompt"], title="A better plan"

@@ -181,3 +181,21 @@ def test_a_full_copy_that_kept_little_is_flagged_as_detached(cast, version):
         forking.import_copy(
             actor=cast.lead, version=version, team=cast.team, name="own", text=as_text(other), reason="Ours."
         )
+
+
+def test_a_fork_asks_for_a_change_once_while_that_is_open(cast, version):
+    fork = make_fork(cast, version, set_turns("implement", 40), prompt("plan", "Our way."))
+    ask = {"actor": cast.lead, "fork": fork, "title": "A better plan"}
+    first = requests.open_request(**ask, targets=["/nodes/plan/prompt"])
+    for targets in (["/nodes/plan/prompt"], ["/nodes/implement/max_turns", "/nodes/plan/prompt"]):
+        with pytest.raises(Conflict, match="A better plan") as refused:
+            requests.open_request(**ask | {"actor": cast.member}, targets=targets)
+        assert refused.value.facts == {"request": str(first.uid), "targets": ["/nodes/plan/prompt"]}
+    other = requests.open_request(**ask, targets=["/nodes/implement/max_turns"])
+    requests.withdraw_request(actor=cast.lead, request=first)
+    again = requests.open_request(**ask, targets=["/nodes/plan/prompt"])
+    requests.decline_request(actor=cast.admin, request=again, reason="Not yet.")
+    requests.open_request(**ask, targets=["/nodes/plan/prompt"])
+    with pytest.raises(Conflict) as refused:
+        requests.open_request(**ask, targets=["/nodes/implement/max_turns"])
+    assert refused.value.facts["request"] == str(other.uid)
