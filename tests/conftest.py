@@ -26,11 +26,13 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 
 from portal import config as hanse_config
-from portal import database, dsn, keys, postgres
+from portal import database, dsn, postgres
+from tests import furnishing
 
 RUN_ID = os.environ.setdefault("HANSE_TEST_RUN", str(os.getpid()))
 RUN_DIR = Path(tempfile.gettempdir()) / f"hanse-t{RUN_ID}"
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+FAST = furnishing.FAST | {"max_connections": "200"}
+MIGRATED = "migrated"
 
 hypothesis_settings.register_profile(
     "hanse", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -93,26 +95,26 @@ def installation() -> hanse_config.Config:
     with (RUN_DIR / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (RUN_DIR / "ready").exists():
-            _install(hanse_config.load(os.environ))
+            _install(RUN_DIR / "data")
             (RUN_DIR / "ready").touch()
     settings.HANSE = hanse_config.load(os.environ)
     return settings.HANSE
 
 
-def _install(config: hanse_config.Config) -> None:
-    keys.prepare_keys(config)
-    (config.data / "static").mkdir(exist_ok=True)  # whitenoise looks for it at every start
+def _install(data: Path) -> None:
+    furnishing.copy_furnished(data)
+    shutil.rmtree(data / "static")
+    (data / "static").mkdir()  # whitenoise looks for it at every start
+    config = hanse_config.load(os.environ)
     server = postgres.start_server(config, settings=FAST, outlives_parent=True)
     postgres.wait_until_ready(server, config.dsn("superuser"), postgres.log_path(config))
-    database.prepare_database(config)
-    # Test databases are copies of this template, so they get extensions and queues without a superuser.
-    template = dsn.with_database(config.dsn("superuser"), "template1")
-    with psycopg.connect(template, autocommit=True) as admin:
-        admin.execute(f"ALTER ROLE {config.login('owner')} CREATEDB")
+    with psycopg.connect(config.dsn("superuser"), autocommit=True) as admin:
+        owner = config.login("owner")
+        admin.execute(f"ALTER ROLE {owner} CREATEDB")
         for group in database.GROUPS.values():
-            admin.execute(f"GRANT {group} TO {config.login('owner')} WITH INHERIT FALSE, SET TRUE")
-    database.furnish_database(config, template)
-    database.install_queues(config, dsn.with_database(config.dsn("broker"), "template1"))
+            admin.execute(f"GRANT {group} TO {owner} WITH INHERIT FALSE, SET TRUE")
+        # Nobody is ever connected to it, so that each worker's database can be a copy of it.
+        admin.execute(f"CREATE DATABASE {MIGRATED} TEMPLATE hanse OWNER {owner}")
 
 
 @pytest.fixture(scope="session")
@@ -122,6 +124,7 @@ def django_db_modify_db_settings(
     """Points Django at the run's server, as the owner of the tables. The database's name stays pytest-django's."""
     chosen = connections["default"].settings_dict
     chosen.update(dsn.django_database(installation.dsn("owner")))
+    chosen["TEST"]["TEMPLATE"] = MIGRATED  # Django migrates the copy, too, and finds nothing to do
     settings.DATABASES["default"].update(chosen)
 
 

@@ -80,7 +80,6 @@ def world() -> Iterator[World]:
     reflector = Reflector(cases, {slug: known for slug, (_, _, _, known) in CREDENTIALS.items()})
     with Upstream(answer=reflector) as upstream, Installation(upstream.url) as installation:
         delegation = furnish(installation, upstream.url)
-        installation.collect_static()
         for name in ("gateway", "stdio", "portal", "sequencer", "worker"):
             installation.start(name)
         token = installation.tokens.mint(dlg=delegation)
