@@ -6,6 +6,7 @@ other roles, to which row level security and grants apply.
 """
 
 import fcntl
+import gc
 import os
 import re
 import shutil
@@ -39,6 +40,8 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("hanse")
 
+gc.disable()  # until everything is collected: thousands of tests that stay are no garbage
+
 # Nothing that a test does may land in the developer's own installation, nor read its environment.
 for name in [name for name in os.environ if re.match(r"(HANSE_(?!TEST|REQUIRE)|DATABASE_URL|CELERY_)", name)]:
     del os.environ[name]
@@ -63,6 +66,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if stray:
         raise pytest.UsageError(f"a test with a browser belongs in tests/e2e: {', '.join(stray)}")
     items.sort(key=_is_e2e)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def _is_e2e(item: pytest.Item) -> bool:
