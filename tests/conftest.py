@@ -32,7 +32,7 @@ from tests import furnishing
 
 RUN_ID = os.environ.setdefault("HANSE_TEST_RUN", str(os.getpid()))
 RUN_DIR = Path(tempfile.gettempdir()) / f"hanse-t{RUN_ID}"
-FAST = furnishing.FAST | {"max_connections": "200"}
+FAST = furnishing.FAST | {"max_connections": "200", "jit": "off"}
 MIGRATED = "migrated"
 
 hypothesis_settings.register_profile(
@@ -60,17 +60,25 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests come last, and stay in tests/e2e, which `make test` runs apart from the rest.
 
-    Their driver leaves an event loop running, in which `asyncio.run` refuses to work for every later test.
+    Their driver leaves an event loop running, in which `asyncio.run` refuses to work for every later test. Modules with
+    slow tests come first, so that no worker is left alone with one at the end.
     """
     stray = [item.nodeid for item in items if "playwright" in _fixtures_of(item) and not _is_e2e(item)]
     if stray:
         raise pytest.UsageError(f"a test with a browser belongs in tests/e2e: {', '.join(stray)}")
-    items.sort(key=_is_e2e)
+    first: dict[Path, int] = {}
+    for item in items:
+        first[item.path] = min(_haste(item), first.get(item.path, 2))
+    items.sort(key=lambda item: (_is_e2e(item), first[item.path]))
 
 
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+
+
+def _haste(item: pytest.Item) -> int:
+    return next((place for place, mark in enumerate(("kill", "slow")) if item.get_closest_marker(mark)), 2)
 
 
 def _is_e2e(item: pytest.Item) -> bool:
