@@ -13,7 +13,7 @@ from django.test import override_settings as overridden
 
 from portal.parts import estate
 from tenants.scope import ALL, tenant_scope
-from tests.actors import Cast
+from tests.actors import Cast, fresh
 from tests.pages.estate import make_estate
 
 QUICK = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -29,8 +29,12 @@ def plain_settings(installation):
 
 
 @pytest.fixture(scope="module")
-def standing(module_rows) -> tuple[Cast, dict[str, SimpleCookie]]:
-    """Returns the estate of one module, and the cookies of everybody in it."""
+def standing(folder_rows) -> tuple[Cast, dict[str, SimpleCookie]]:
+    """Returns the estate of all these modules, and the cookies of everybody in it."""
+    return folder_rows("estate", make_standing)
+
+
+def make_standing() -> tuple[Cast, dict[str, SimpleCookie]]:
     with overridden(PASSWORD_HASHERS=QUICK), transaction.atomic(), tenant_scope(ALL):
         cast = make_estate()
     cookies = {}
@@ -43,8 +47,8 @@ def standing(module_rows) -> tuple[Cast, dict[str, SimpleCookie]]:
 
 @pytest.fixture
 def cast(standing, db) -> Cast:
-    """Returns a copy of the module's estate; what a test writes ends with it."""
-    return deepcopy(standing[0])
+    """Returns a copy of that estate; what a test writes ends with it."""
+    return fresh(standing[0])
 
 
 def client_as_app(as_role: Callable[[str], AbstractContextManager[None]]) -> Client:

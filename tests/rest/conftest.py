@@ -6,6 +6,7 @@ Requests run as the application's database role, so grants and row level securit
 import json
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -41,7 +42,7 @@ from tenants.identity.sign_in_groups import add_sign_in_group
 from tenants.models import Agent, Delegation, Onboarding, SignInGroup, Tenant
 from tenants.principals import SYSTEM, Principal
 from tenants.rules import Effect, Role, Sensitivity
-from tests.actors import Cast, make_cast, make_delegation
+from tests.actors import Cast, fresh, make_cast, make_delegation
 from tests.apis.documents import ORDERS
 from tests.apps.blueprints import estate
 from tests.apps.blueprints.classified import classification
@@ -190,8 +191,12 @@ def wraps() -> bool:
 
 
 @pytest.fixture(scope="module")
-def made(module_rows, wraps) -> tuple[World, dict[str, SimpleCookie]]:
-    """Returns the world of one module, and the cookies of everybody in it."""
+def made(folder_rows, wraps) -> tuple[World, dict[str, SimpleCookie]]:
+    """Returns the world of these modules, and the cookies of everybody in it."""
+    return folder_rows("wrapping" if wraps else "plain", partial(make_world, wraps=wraps))
+
+
+def make_world(*, wraps: bool) -> tuple[World, dict[str, SimpleCookie]]:
     cast = make_cast()
     own = make_things(cast, cast.team, cast.agent, cast.member)
     other = make_things(cast, cast.rival, cast.rival_agent, cast.outsider)
@@ -207,8 +212,8 @@ def made(module_rows, wraps) -> tuple[World, dict[str, SimpleCookie]]:
 
 @pytest.fixture
 def world(made, db) -> World:
-    """Returns a copy of the module's world for one test, with a client for everybody."""
-    world = deepcopy(made[0])
+    """Returns a copy of that world for one test, with a client for everybody."""
+    world = fresh(made[0])
     for name, cookies in made[1].items():
         world.clients[name] = Client(raise_request_exception=False)
         world.clients[name].cookies = deepcopy(cookies)
