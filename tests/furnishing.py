@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,7 @@ from portal.cli import processes
 
 NAME: Final = f"hanse-furnished-{os.getuid()}"
 FAST: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-KEPT_SECONDS: Final = 86_400
+KEPT: Final = 3  # for as many checkouts that are worked on at the same time
 PREPARE: Final = """
 from portal.management.commands import prepare
 prepare.migrate()
@@ -74,9 +73,10 @@ def _make(place: Path, done: Path) -> None:
 
 
 def _remove_old(place: Path) -> None:
-    """Removes what an interrupted run left here and what nobody has copied for a day."""
-    for path in place.iterdir():
-        if path.name == "unfinished" or (path.is_dir() and time.time() - path.stat().st_mtime > KEPT_SECONDS):
+    """Removes what an interrupted run left here, and all but the few that were copied last."""
+    kept = sorted((path for path in place.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    for path in kept:
+        if path.name == "unfinished" or path in kept[:-KEPT]:
             postgres.stop_leftover(path / "postgres")
             shutil.rmtree(path)
 
