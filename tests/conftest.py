@@ -13,9 +13,8 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 import psycopg
@@ -169,68 +168,6 @@ def module_rows(django_db_setup: None, django_db_blocker: pytest_django.DjangoDb
     """
     with django_db_blocker.unblock(), _rolled_back():
         yield
-
-
-class _FolderRows:
-    """What the modules of one directory stand on while they follow each other: written once, then rolled back."""
-
-    def __init__(self, blocker: pytest_django.DjangoDbBlocker) -> None:
-        self._blocker, self._held, self._known = blocker, ExitStack(), None
-        self._made: Any = None
-
-    def get(self, known: object, make: Callable[[], Any]) -> Any:
-        if known != self._known:
-            self.end()
-            self._held.enter_context(_rolled_back())
-            self._made, self._known = make(), known
-        return self._made
-
-    def end(self) -> None:
-        with self._blocker.unblock():
-            self._held.close()
-        self._known = None
-
-
-_folder_rows: list[_FolderRows] = []
-
-
-@pytest.fixture(scope="session")
-def folder_rows_kept(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> Iterator[_FolderRows]:
-    """Returns what `folder_rows` keeps from module to module. Its end comes before the database's."""
-    kept = _FolderRows(django_db_blocker)
-    _folder_rows.append(kept)
-    yield kept
-    _folder_rows.remove(kept)
-    kept.end()
-
-
-@pytest.fixture(scope="module")
-def folder_rows(
-    request: pytest.FixtureRequest, folder_rows_kept: _FolderRows, django_db_blocker: pytest_django.DjangoDbBlocker
-) -> Iterator[Callable[[str, Callable[[], Any]], Any]]:
-    """Returns a function: a name, and what writes rows -> what it returned. Modules of one directory share it by name.
-
-    What a module's fixtures write after that ends with the module, as with `module_rows`; the two do not go together.
-    """
-    own = ExitStack()
-
-    def keep(name: str, make: Callable[[], Any]) -> Any:
-        made = folder_rows_kept.get((request.path.parent, name), make)
-        own.enter_context(_rolled_back())
-        return made
-
-    with django_db_blocker.unblock(), own:
-        yield keep
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    try:
-        return (yield)
-    finally:
-        if nextitem is not None and nextitem.path.parent != item.path.parent:
-            for kept in _folder_rows:
-                kept.end()
 
 
 @pytest.fixture

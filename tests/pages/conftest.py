@@ -29,12 +29,8 @@ def plain_settings(installation):
 
 
 @pytest.fixture(scope="module")
-def standing(folder_rows) -> tuple[Cast, dict[str, SimpleCookie]]:
-    """Returns the estate of all these modules, and the cookies of everybody in it."""
-    return folder_rows("estate", make_standing)
-
-
-def make_standing() -> tuple[Cast, dict[str, SimpleCookie]]:
+def standing(module_rows) -> tuple[Cast, dict[str, SimpleCookie]]:
+    """Returns the estate of one module, and the cookies of everybody in it."""
     with overridden(PASSWORD_HASHERS=QUICK), transaction.atomic(), tenant_scope(ALL):
         cast = make_estate()
     cookies = {}
@@ -47,7 +43,7 @@ def make_standing() -> tuple[Cast, dict[str, SimpleCookie]]:
 
 @pytest.fixture
 def cast(standing, db) -> Cast:
-    """Returns a copy of that estate; what a test writes ends with it."""
+    """Returns a copy of the module's estate; what a test writes ends with it."""
     return fresh(standing[0])
 
 

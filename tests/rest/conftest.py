@@ -6,7 +6,6 @@ Requests run as the application's database role, so grants and row level securit
 import json
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from functools import partial
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -191,12 +190,8 @@ def wraps() -> bool:
 
 
 @pytest.fixture(scope="module")
-def made(folder_rows, wraps) -> tuple[World, dict[str, SimpleCookie]]:
-    """Returns the world of these modules, and the cookies of everybody in it."""
-    return folder_rows("wrapping" if wraps else "plain", partial(make_world, wraps=wraps))
-
-
-def make_world(*, wraps: bool) -> tuple[World, dict[str, SimpleCookie]]:
+def made(module_rows, wraps) -> tuple[World, dict[str, SimpleCookie]]:
+    """Returns the world of one module, and the cookies of everybody in it."""
     cast = make_cast()
     own = make_things(cast, cast.team, cast.agent, cast.member)
     other = make_things(cast, cast.rival, cast.rival_agent, cast.outsider)
@@ -212,7 +207,7 @@ def make_world(*, wraps: bool) -> tuple[World, dict[str, SimpleCookie]]:
 
 @pytest.fixture
 def world(made, db) -> World:
-    """Returns a copy of that world for one test, with a client for everybody."""
+    """Returns a copy of the module's world for one test, with a client for everybody."""
     world = fresh(made[0])
     for name, cookies in made[1].items():
         world.clients[name] = Client(raise_request_exception=False)
