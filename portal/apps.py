@@ -1,5 +1,7 @@
 """The Django application of the portal."""
 
+import gc
+
 from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
 
@@ -14,6 +16,8 @@ class PortalConfig(AppConfig):
     tasks = celery.app  # every process that starts Django can enqueue
 
     def ready(self) -> None:
-        """Binds what must happen after every migration."""
+        """Binds what must happen after every migration, and ends the loading that `portal.settings` began."""
         # Django sends the signal only for apps with models; by the time it sends any, every table is there.
         post_migrate.connect(rights.grant_tables, sender=apps.get_app_config("tenants"), dispatch_uid="portal.rights")
+        gc.freeze()
+        gc.enable()

@@ -1,5 +1,6 @@
 """Maps `portal.config` to Django. A value that an operator can set is in `config.py`; what is here is decided."""
 
+import gc
 import os
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,8 @@ from portal.config import load
 from portal.dsn import django_database, embedded_dsn
 from portal.provider import providers
 from portal.rest.settings import REST_FRAMEWORK, SPECTACULAR_SETTINGS  # noqa: F401 - settings, found by name
+
+gc.disable()  # what is loaded from here on stays, and looking for garbage in it is a seventh of a start; see `portal.apps`
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 HANSE: Final = load(os.environ)

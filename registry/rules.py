@@ -17,6 +17,7 @@ PINNED_FIELDS: Final = (*SHOWN_FIELDS, "request")
 """What an approver pins: that, and for an operation of a wrapped HTTP API the plan of its request."""
 
 MAX_TOOLS: Final = 1_000
+PROBE_SECONDS: Final = 20.0
 MAX_DEFINITION_BYTES: Final = 64 * 1024
 MAX_SCHEMA_DEPTH: Final = 24
 MAX_DESCRIPTION: Final = 8_000

@@ -1,7 +1,9 @@
 """The standing cast of the tests: one small federation in which every role exists, at home and abroad."""
 
+import pickle
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from kernel import clock
 from tenants.identity.agents import register_agent
@@ -10,6 +12,8 @@ from tenants.models import Agent, Delegation, Person, Tenant
 from tenants.principals import SYSTEM, Principal, principal_of
 from tenants.rules import Concern, Effect, Profile, Role, Sensitivity, Tier
 from tenants.services import add_person, create_tenant, give_role, join_domain
+
+Made = TypeVar("Made")
 
 
 @dataclass
@@ -105,3 +109,8 @@ def _with_role(handle: str, tenant: Tenant, role: Role) -> Principal:
 
 def _agent(slug: str, home: Tenant, keeper: Principal) -> Agent:
     return register_agent(actor=keeper, slug=slug, name=slug, home=home, sponsor=keeper.person, profile=Profile.BUILDER)
+
+
+def fresh(made: Made) -> Made:
+    """Returns a copy that shares nothing with what modules made, as `deepcopy` does, in a tenth of its time."""
+    return pickle.loads(pickle.dumps(made))

@@ -6,6 +6,7 @@ other roles, to which row level security and grants apply.
 """
 
 import fcntl
+import gc
 import os
 import re
 import shutil
@@ -26,16 +27,20 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 
 from portal import config as hanse_config
-from portal import database, dsn, keys, postgres
+from portal import database, dsn, postgres
+from tests import furnishing
 
 RUN_ID = os.environ.setdefault("HANSE_TEST_RUN", str(os.getpid()))
 RUN_DIR = Path(tempfile.gettempdir()) / f"hanse-t{RUN_ID}"
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+FAST = furnishing.FAST | {"max_connections": "200", "jit": "off"}
+MIGRATED = "migrated"
 
 hypothesis_settings.register_profile(
     "hanse", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 hypothesis_settings.load_profile("hanse")
+
+gc.disable()  # until everything is collected: thousands of tests that stay are no garbage
 
 # Nothing that a test does may land in the developer's own installation, nor read its environment.
 for name in [name for name in os.environ if re.match(r"(HANSE_(?!TEST|REQUIRE)|DATABASE_URL|CELERY_)", name)]:
@@ -55,12 +60,25 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests come last, and stay in tests/e2e, which `make test` runs apart from the rest.
 
-    Their driver leaves an event loop running, in which `asyncio.run` refuses to work for every later test.
+    Their driver leaves an event loop running, in which `asyncio.run` refuses to work for every later test. Modules with
+    slow tests come first, so that no worker is left alone with one at the end.
     """
     stray = [item.nodeid for item in items if "playwright" in _fixtures_of(item) and not _is_e2e(item)]
     if stray:
         raise pytest.UsageError(f"a test with a browser belongs in tests/e2e: {', '.join(stray)}")
-    items.sort(key=_is_e2e)
+    first: dict[Path, int] = {}
+    for item in items:
+        first[item.path] = min(_haste(item), first.get(item.path, 2))
+    items.sort(key=lambda item: (_is_e2e(item), first[item.path]))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+def _haste(item: pytest.Item) -> int:
+    return next((place for place, mark in enumerate(("kill", "slow")) if item.get_closest_marker(mark)), 2)
 
 
 def _is_e2e(item: pytest.Item) -> bool:
@@ -93,26 +111,26 @@ def installation() -> hanse_config.Config:
     with (RUN_DIR / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (RUN_DIR / "ready").exists():
-            _install(hanse_config.load(os.environ))
+            _install(RUN_DIR / "data")
             (RUN_DIR / "ready").touch()
     settings.HANSE = hanse_config.load(os.environ)
     return settings.HANSE
 
 
-def _install(config: hanse_config.Config) -> None:
-    keys.prepare_keys(config)
-    (config.data / "static").mkdir(exist_ok=True)  # whitenoise looks for it at every start
+def _install(data: Path) -> None:
+    furnishing.copy_furnished(data)
+    shutil.rmtree(data / "static")
+    (data / "static").mkdir()  # whitenoise looks for it at every start
+    config = hanse_config.load(os.environ)
     server = postgres.start_server(config, settings=FAST, outlives_parent=True)
     postgres.wait_until_ready(server, config.dsn("superuser"), postgres.log_path(config))
-    database.prepare_database(config)
-    # Test databases are copies of this template, so they get extensions and queues without a superuser.
-    template = dsn.with_database(config.dsn("superuser"), "template1")
-    with psycopg.connect(template, autocommit=True) as admin:
-        admin.execute(f"ALTER ROLE {config.login('owner')} CREATEDB")
+    with psycopg.connect(config.dsn("superuser"), autocommit=True) as admin:
+        owner = config.login("owner")
+        admin.execute(f"ALTER ROLE {owner} CREATEDB")
         for group in database.GROUPS.values():
-            admin.execute(f"GRANT {group} TO {config.login('owner')} WITH INHERIT FALSE, SET TRUE")
-    database.furnish_database(config, template)
-    database.install_queues(config, dsn.with_database(config.dsn("broker"), "template1"))
+            admin.execute(f"GRANT {group} TO {owner} WITH INHERIT FALSE, SET TRUE")
+        # Nobody is ever connected to it, so that each worker's database can be a copy of it.
+        admin.execute(f"CREATE DATABASE {MIGRATED} TEMPLATE hanse OWNER {owner}")
 
 
 @pytest.fixture(scope="session")
@@ -122,6 +140,7 @@ def django_db_modify_db_settings(
     """Points Django at the run's server, as the owner of the tables. The database's name stays pytest-django's."""
     chosen = connections["default"].settings_dict
     chosen.update(dsn.django_database(installation.dsn("owner")))
+    chosen["TEST"]["TEMPLATE"] = MIGRATED  # Django migrates the copy, too, and finds nothing to do
     settings.DATABASES["default"].update(chosen)
 
 
@@ -134,15 +153,21 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
                 cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER audit_no_truncate")
 
 
+@contextmanager
+def _rolled_back() -> Iterator[None]:
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
 @pytest.fixture(scope="module")
 def module_rows(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> Iterator[None]:
     """Keeps what module fixtures write, for the tests of that module only; each test's own writes end with the test.
 
     Tests that use such a fixture need the `django_db` mark, without which pytest-django makes no database.
     """
-    with django_db_blocker.unblock(), transaction.atomic():
+    with django_db_blocker.unblock(), _rolled_back():
         yield
-        transaction.set_rollback(True)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ _COMPARED: Final = 50
 def measure(*, quick: bool = False) -> Report:
     """Returns the figures. Raises when something that was read cannot be found, or something else can."""
     documents, read, chunks, questions, asked = (
-        (80, 60, 2_000, 20, 500) if quick else (DOCUMENTS, READ, CHUNKS, QUESTIONS, LEAK_QUESTIONS)
+        (40, 30, 2_000, 8, 300) if quick else (DOCUMENTS, READ, CHUNKS, QUESTIONS, LEAK_QUESTIONS)
     )
     chance = random.Random(7)  # noqa: S311 - made-up text
     words = _vocabulary(chance)

@@ -28,8 +28,8 @@ from portal.keyring import sealing_key
 from portal.keys import write_atomically
 from portal.ports import free_ports
 from registry.addresses import AddressPolicy
+from registry.looking import look
 from registry.models import Server
-from registry.probe import look
 from registry.queries import tools
 from registry.rules import claimed_effect
 from registry.services import activate_server, register_server, set_credential

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from portal.ports import free_ports
 from tests.apps.classification.repositories import make_repository
+from tests.furnishing import copy_furnished
 from tests.processes.running import ROOT, Up, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -52,6 +53,7 @@ def written(tmp_path_factory):
 def house(upstream, written):
     with tempfile.TemporaryDirectory(prefix="hanse-house-", ignore_cleanup_errors=True) as place:
         Path(place).chmod(0o755)
+        copy_furnished(Path(place) / "data")
         changes = {"HANSE_UPSTREAM_ALLOW": upstream, "HANSE_REPOSITORY_ROOTS": str(written.parent)}
         with Up(Path(place) / "data", changes=changes) as up:
             up.wait_ready()

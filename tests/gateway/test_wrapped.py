@@ -15,7 +15,8 @@ from mcp import Client as SdkClient
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
-from registry.probe import _reason, look
+from registry.looking import look
+from registry.probe import _reason
 from registry.sealing import seal
 from tests.apis.documents import described
 from tests.gateway.api import Api

@@ -25,10 +25,11 @@ import psutil
 import psycopg
 
 from portal import config as hanse_config
-from portal import database, dsn, keys, postgres
+from portal import dsn, keys, postgres
 from portal.cli import processes
 from portal.ports import free_ports
 from registry.rules import pin_of
+from tests.furnishing import copy_furnished
 from tests.gateway.estate import Estate, TokenMaker, make_estate
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -60,12 +61,13 @@ class Minter(TokenMaker):
 
 
 class Installation:
-    """Prepares on entering, leaves nothing behind. `start` and `kill` act on one process each."""
+    """Begins as a copy of a furnished one and leaves nothing behind. `start` and `kill` act on one process each."""
 
     def __init__(self, upstream: str) -> None:
         self.upstream = upstream
         self.place = Path(tempfile.mkdtemp(prefix="hanse-k"))
         self.place.chmod(0o755)
+        copy_furnished(self.place / "data")
         self.port = free_ports(2)
         self.gateway_url = f"http://127.0.0.1:{self.port + 1}"
         self.config = hanse_config.load(
@@ -111,22 +113,12 @@ class Installation:
         return Minter(self.estate, self.gateway_url, self.config.url)
 
     def _install(self) -> None:
-        keys.prepare_keys(self.config)
         self.start_database()
-        database.prepare_database(self.config)
-        processes.prepare_audit_key(self.config)
-        self.manage("migrate", "--verbosity", "0", "--skip-checks", role="owner")
         estate_keys = self.place / "keys"
         estate_keys.mkdir()
         self.estate = make_estate(self.superuser, self.upstream, estate_keys)
         self._share_keys(estate_keys)
         self._pin_tools()
-
-    def collect_static(self) -> None:
-        """Makes what pages need beside the database; nothing else here asks for a page."""
-        self.manage(
-            "shell", "-v", "0", "-c", "from portal.management.commands import prepare; prepare.collect_static()"
-        )
 
     def _share_keys(self, estate_keys: Path) -> None:
         """Tokens of the estate and of the portal's own probes both open the gateway."""

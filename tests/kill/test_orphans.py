@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from portal import config as hanse_config
-from portal import keys, postgres
+from portal import postgres
+from tests.furnishing import copy_furnished
 from tests.kill.installation import wait_for
 
 pytestmark = [pytest.mark.kill]
@@ -24,8 +25,8 @@ COMPUTE = "DO $$ BEGIN LOOP END LOOP; END $$"
 def config():
     place = Path(tempfile.mkdtemp(prefix="hanse-o"))
     place.chmod(0o755)
+    copy_furnished(place / "data")
     config = hanse_config.load({"HANSE_DATA": str(place / "data")})
-    keys.prepare_keys(config)
     yield config
     postgres.stop_leftover(config.data / "postgres")
     shutil.rmtree(place, ignore_errors=True)

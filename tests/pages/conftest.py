@@ -13,7 +13,7 @@ from django.test import override_settings as overridden
 
 from portal.parts import estate
 from tenants.scope import ALL, tenant_scope
-from tests.actors import Cast
+from tests.actors import Cast, fresh
 from tests.pages.estate import make_estate
 
 QUICK = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -44,7 +44,7 @@ def standing(module_rows) -> tuple[Cast, dict[str, SimpleCookie]]:
 @pytest.fixture
 def cast(standing, db) -> Cast:
     """Returns a copy of the module's estate; what a test writes ends with it."""
-    return deepcopy(standing[0])
+    return fresh(standing[0])
 
 
 def client_as_app(as_role: Callable[[str], AbstractContextManager[None]]) -> Client:

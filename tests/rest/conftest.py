@@ -42,7 +42,7 @@ from tenants.identity.sign_in_groups import add_sign_in_group
 from tenants.models import Agent, Delegation, Onboarding, SignInGroup, Tenant
 from tenants.principals import SYSTEM, Principal
 from tenants.rules import Effect, Role, Sensitivity
-from tests.actors import Cast, make_cast, make_delegation
+from tests.actors import Cast, fresh, make_cast, make_delegation
 from tests.apis.documents import ORDERS
 from tests.apps.blueprints import estate
 from tests.apps.blueprints.classified import classification
@@ -213,7 +213,7 @@ def made(module_rows, wraps) -> tuple[World, dict[str, SimpleCookie]]:
 @pytest.fixture
 def world(made, db) -> World:
     """Returns a copy of the module's world for one test, with a client for everybody."""
-    world = deepcopy(made[0])
+    world = fresh(made[0])
     for name, cookies in made[1].items():
         world.clients[name] = Client(raise_request_exception=False)
         world.clients[name].cookies = deepcopy(cookies)

@@ -39,7 +39,6 @@ def world() -> Iterator[World]:
     target = Target()
     with Upstream(answer=target) as upstream, Installation(upstream.url) as installation:
         estate, hasher = installation.estate, Argon2PasswordHasher()
-        installation.collect_static()
         with psycopg.connect(installation.superuser, autocommit=True) as admin:
             admin.execute("UPDATE tenants_person SET password = %s", (hasher.encode(PASSWORD, hasher.salt()),))
             delegation = add_delegation(admin, estate)

@@ -92,7 +92,6 @@ def world() -> Iterator[World]:
     ):
         delegation = furnish(installation, upstream.url)
         bring_repository(installation, door)
-        installation.collect_static()
         for name in ("gateway", "stdio", "portal", "sequencer", "worker"):
             installation.start(name)
         token = installation.tokens.mint(dlg=delegation)

@@ -23,7 +23,8 @@ def placed(stream):
 
 
 def low():
-    return Mark.objects.get(name="sequenced").value
+    mark = Mark.objects.filter(name="sequenced").first()  # there is none while others' transactions hold it back
+    return mark.value if mark else 0
 
 
 def test_events_are_placed_in_order_and_signed(stream, other, worker, signer):
@@ -74,7 +75,7 @@ def test_a_lower_id_that_commits_late_is_not_skipped(open_committed, superuser_d
     assert worker.run_once() == 1
     assert [str(uid) for _, uid in placed(stream)] == [quick["uid"], later["uid"], slow["uid"]]
     # The mark may pass only what no transaction of the server can add to any more, so it waits for other tests' too.
-    until = monotonic() + 60
+    until = monotonic() + 240
     while low() < max(Event.objects.values_list("id", flat=True)):
         assert monotonic() < until
         sequencer.run_until_idle(worker)

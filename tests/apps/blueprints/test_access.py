@@ -1,7 +1,5 @@
 """Who sees which blueprint, fork, request, layer and repository: the filter, the database behind it, and each query."""
 
-from copy import deepcopy
-
 import pytest
 from django.db import transaction
 from django.db.utils import ProgrammingError
@@ -13,7 +11,7 @@ from kernel.errors import Conflict, NotFound
 from tenants.principals import SYSTEM, principal_of
 from tenants.scope import tenant_scope
 from tenants.services import join_domain, leave_domain
-from tests.actors import make_cast
+from tests.actors import fresh, make_cast
 from tests.apps.blueprints.estate import as_text, document_of, next_of, prompt, publish, set_turns
 
 pytestmark = pytest.mark.django_db
@@ -60,7 +58,7 @@ def made(module_rows):
 
 @pytest.fixture
 def cast(made, db):
-    return deepcopy(made)
+    return fresh(made)
 
 
 @pytest.mark.parametrize("model", OWNED)

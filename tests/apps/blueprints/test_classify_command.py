@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from django.core.management import CommandError, call_command
 
 from kernel import clock
 from kernel.errors import Invalid, NotFound
-from tests.actors import make_cast
+from tests.actors import fresh, make_cast
 from tests.apps.blueprints.workshop import offered, refreshed, register, whole
 from tests.apps.classification.repositories import report_of
 
@@ -35,7 +34,7 @@ def place(tmp_path):
 
 @pytest.fixture
 def repository(made, db, place):
-    cast = deepcopy(made)
+    cast = fresh(made)
     with offered(place.parent):
         return register(cast.member, cast.team, place)
 

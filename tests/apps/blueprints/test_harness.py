@@ -20,7 +20,7 @@ from kernel.errors import Forbidden, Invalid, NotFound, PreconditionFailed
 from tenants.principals import SYSTEM, principal_of
 from tenants.scope import tenant_scope
 from tenants.services import create_tenant, join_domain, leave_domain
-from tests.actors import make_cast
+from tests.actors import fresh, make_cast
 from tests.unit.blueprints.harnesses import TODAY, extension, layer, platform, single_weakenings
 from tests.unit.blueprints.samples import sample
 
@@ -53,7 +53,7 @@ def made(module_rows):
 
 @pytest.fixture
 def cast(made, db):
-    return deepcopy(made)
+    return fresh(made)
 
 
 def findings(refused):

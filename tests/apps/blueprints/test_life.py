@@ -1,7 +1,5 @@
 """The life of a blueprint and its forks, through the services alone: what the issue calls the main job."""
 
-from copy import deepcopy
-
 import pytest
 from django.db import connection, transaction
 from django.db.utils import IntegrityError
@@ -10,7 +8,7 @@ from blueprints.models import Blueprint, Fork, Version
 from blueprints.queries import forks, library
 from blueprints.services import forking, publishing, requests
 from kernel.errors import Conflict, Forbidden, Invalid, PreconditionFailed
-from tests.actors import make_cast
+from tests.actors import fresh, make_cast
 from tests.apps.blueprints.estate import as_text, document_of, make_fork, next_of, node, prompt, publish, set_turns
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +22,7 @@ def made(module_rows):
 
 @pytest.fixture
 def cast(made, db):
-    return deepcopy(made[0])
+    return fresh(made[0])
 
 
 @pytest.fixture

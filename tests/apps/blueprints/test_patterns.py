@@ -1,6 +1,5 @@
 """Lowering by one, raising by two: held down until somebody lifts it, raised only where the facts allow it."""
 
-from copy import deepcopy
 from datetime import timedelta
 
 import pytest
@@ -17,7 +16,7 @@ from tenants.models import Membership
 from tenants.principals import SYSTEM, principal_of
 from tenants.rules import Role
 from tenants.services import give_role
-from tests.actors import make_cast, make_person
+from tests.actors import fresh, make_cast, make_person
 from tests.apps.blueprints.workshop import measured, offered, proven, refreshed, register, whole
 from tests.apps.classification.repositories import make_repository
 
@@ -38,7 +37,7 @@ def place(tmp_path):
 @pytest.fixture
 def cast(made, db, place):
     with offered(place.parent):
-        yield deepcopy(made)
+        yield fresh(made)
 
 
 @pytest.fixture

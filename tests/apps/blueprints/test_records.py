@@ -1,7 +1,6 @@
 """Every act leaves a record with person and object in the log of its tenant, and a row of history where there is one."""
 
 import json
-from copy import deepcopy
 
 import pytest
 
@@ -13,7 +12,7 @@ from blueprints.queries.library import blueprint_history
 from blueprints.services import forking, publishing, requests
 from kernel.errors import DomainError
 from tenants.principals import SYSTEM
-from tests.actors import make_cast
+from tests.actors import fresh, make_cast
 from tests.apps.blueprints.estate import as_text, document_of, make_fork, next_of, node, prompt, publish, set_turns
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +50,7 @@ class Estate:
 
 @pytest.fixture
 def estate(made, db):
-    return Estate(*deepcopy(made))
+    return Estate(*fresh(made))
 
 
 def follow(it):

@@ -1,6 +1,5 @@
 """Repositories from registration to a signed record, through the services and the very task that a worker runs."""
 
-from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +20,7 @@ from kernel.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFa
 from portal.keyring import record_verifier
 from portal.sources import repository_sources
 from tenants.principals import SYSTEM
-from tests.actors import make_cast
+from tests.actors import fresh, make_cast
 from tests.apps.blueprints.workshop import measured, offered, proven, refreshed, register, whole
 from tests.apps.classification.repositories import PYTHON, make_repository, run_git
 from tests.git.serving import serving
@@ -45,7 +44,7 @@ def root(tmp_path_factory):
 @pytest.fixture
 def cast(made, db, root):
     with offered(root):
-        yield deepcopy(made)
+        yield fresh(made)
 
 
 @pytest.fixture

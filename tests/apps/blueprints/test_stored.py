@@ -2,7 +2,6 @@
 
 import random
 from collections import Counter
-from copy import deepcopy
 
 import pytest
 
@@ -20,7 +19,7 @@ from blueprints.services import forking
 from blueprints.versions import digest_of
 from kernel.errors import Conflict, Invalid
 from tenants.principals import SYSTEM
-from tests.actors import make_cast
+from tests.actors import fresh, make_cast
 from tests.apps.blueprints.estate import as_text, document_of, publish
 from tests.unit.blueprints.samples import is_sound, names, parameter_fork, random_fork, sound_fork
 
@@ -46,7 +45,7 @@ def made(module_rows):
 
 @pytest.fixture
 def cast(made, db):
-    return deepcopy(made)
+    return fresh(made)
 
 
 def fork_at_random(cast, version, way, name, seed):

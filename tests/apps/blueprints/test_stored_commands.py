@@ -1,7 +1,6 @@
 """`./manage.py blueprint publish|fork|show`: files become versions and forks, and files again."""
 
 import json
-from copy import deepcopy
 from io import StringIO
 
 import pytest
@@ -12,7 +11,7 @@ from audit.models import Event
 from blueprints.format.reading import read_yaml
 from blueprints.models import Blueprint, Fork, Version
 from blueprints.services import forking
-from tests.actors import make_cast
+from tests.actors import fresh, make_cast
 from tests.apps.blueprints.estate import as_text, document_of, next_of, node, prompt, publish, set_turns
 from tests.unit.blueprints.samples import FILES
 
@@ -28,7 +27,7 @@ def made(module_rows):
 
 @pytest.fixture
 def cast(made, db):
-    return deepcopy(made)
+    return fresh(made)
 
 
 @pytest.fixture

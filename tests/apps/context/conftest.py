@@ -1,9 +1,7 @@
-from copy import deepcopy
-
 import pytest
 from django.db import transaction
 
-from tests.actors import make_cast
+from tests.actors import fresh, make_cast
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +11,7 @@ def made(module_rows):
 
 @pytest.fixture
 def cast(made, db):
-    return deepcopy(made)
+    return fresh(made)
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Registering, moving and withdrawing servers, and credentials that only go in."""
 
-from copy import deepcopy
-
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -26,7 +24,7 @@ from registry.services import (
 from registry.surfaces import Shown, take_in_probe
 from tenants.rules import Tier
 from tenants.services import create_tenant
-from tests.actors import make_cast
+from tests.actors import fresh, make_cast
 
 OPEN = AddressPolicy(["127.0.0.1:9000"])
 URL = "http://127.0.0.1:9000/mcp"
@@ -42,7 +40,7 @@ def made(module_rows):
 
 @pytest.fixture
 def cast(made, db):
-    return deepcopy(made)
+    return fresh(made)
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """What a server shows and what an agent gets are two things; a person stands between them."""
 
-from copy import deepcopy
-
 import pytest
 
 from kernel.errors import Conflict, Forbidden, Invalid, PreconditionFailed
@@ -13,7 +11,7 @@ from registry.rules import exposed_name
 from registry.services import activate_server, change_server, register_server
 from registry.surfaces import Shown, approve_tool, classify_tool, reject_tool, take_in_probe
 from tenants.rules import Effect, Sensitivity
-from tests.actors import make_cast
+from tests.actors import fresh, make_cast
 
 OPEN = AddressPolicy(["127.0.0.1:9000"])
 ECHO = {"name": "echo", "description": "Says it again.", "inputSchema": {"type": "object"}}
@@ -37,7 +35,7 @@ def made(module_rows):
 
 @pytest.fixture
 def cast(made, db):
-    return deepcopy(made)
+    return fresh(made)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """An API's document is a server's surface: what it describes waits for a person, and what changed in it does, too."""
 
 import json
-from copy import deepcopy
 
 import pytest
 from django.db import connection
@@ -17,7 +16,7 @@ from registry.services import activate_server, change_server, register_server, s
 from registry.surfaces import Shown, approve_tool, reject_tool, take_in_probe
 from registry.wrapping import Choice, discard_document, propose_document, take_document, wrap_api
 from tenants.rules import Effect, Sensitivity
-from tests.actors import make_cast
+from tests.actors import fresh, make_cast
 from tests.apis.documents import ORDERS, as_text, document, many
 
 OPEN = AddressPolicy(["127.0.0.1:9000"])
@@ -36,7 +35,7 @@ def made(module_rows):
 
 @pytest.fixture
 def cast(made, db):
-    return deepcopy(made)
+    return fresh(made)
 
 
 def wrap(cast, text=ORDERS, **over):

@@ -1,7 +1,5 @@
 """Who sees what: the filter, the database behind it, and that the two agree."""
 
-from copy import deepcopy
-
 import pytest
 from django.db import connection
 
@@ -11,7 +9,7 @@ from tenants.models import Agent, Delegation, Membership, SignInGroup, Tenant
 from tenants.principals import SYSTEM
 from tenants.rules import Role
 from tenants.scope import ALL, tenant_scope
-from tests.actors import make_cast, make_delegation
+from tests.actors import fresh, make_cast, make_delegation
 
 OWNED = [Tenant, Membership, SignInGroup, Agent, Delegation]
 
@@ -26,7 +24,7 @@ def made(module_rows):
 
 @pytest.fixture
 def cast(made, db):
-    return deepcopy(made)
+    return fresh(made)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Roles, agents and delegations: who may give what, and that nothing ever grows."""
 
-from copy import deepcopy
 from datetime import timedelta
 
 import pytest
@@ -24,7 +23,7 @@ from tenants.services import (
     set_person_active,
     take_role,
 )
-from tests.actors import make_cast, make_delegation
+from tests.actors import fresh, make_cast, make_delegation
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +35,7 @@ def made(module_rows):
 
 @pytest.fixture
 def cast(made, db):
-    return deepcopy(made)
+    return fresh(made)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tenants.models import Membership, SignInGroup
 from tenants.principals import SYSTEM, principal_of
 from tenants.rules import MAX_CLAIMED, MAX_GROUP, ROLES_OF_TIER, Role, Tier, claimed_groups, is_group_name
 from tenants.services import give_role, set_person_active, take_role
-from tests.actors import make_cast
+from tests.actors import fresh, make_cast
 
 pytestmark = pytest.mark.django_db
 NAMES = ["crew", "night-crew", "all staff"]
@@ -28,7 +28,7 @@ def made(module_rows):
 
 @pytest.fixture
 def cast(made, db):
-    return deepcopy(made)
+    return fresh(made)
 
 
 def rule(cast, name="crew", role=Role.MEMBER, tenant="team", actor=SYSTEM):
