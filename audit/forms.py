@@ -14,7 +14,7 @@ import orjson
 
 from audit.records import SALT_BYTES, Actor, Log, Row, commitment, denied, intent, outcome
 from kernel.clock import timestamp
-from kernel.ids import new_uid_text
+from kernel.ids import RANDOM_BYTES, new_uid_text
 
 _RESULT: Final = re.compile(r"[a-z0-9_.-]{1,36}")  # at most as long as the sample's, and nothing that JSON escapes
 
@@ -94,9 +94,10 @@ class Form:
 
     def fill(self, *, call: str, body: bytes, keep: bool = True, result: str = "none", ms: int = 0) -> bytes:
         """Returns the row as JSON, with an id, a moment and a salt of its own."""
-        salt = os.urandom(SALT_BYTES)
+        random = os.urandom(SALT_BYTES + RANDOM_BYTES)
+        salt = random[:SALT_BYTES]
         values = (
-            new_uid_text().encode(),
+            new_uid_text(random[SALT_BYTES:]).encode(),
             timestamp().encode(),
             call.encode(),
             salt.hex().encode(),

@@ -1,11 +1,12 @@
 """The durable record: rows of many calls in one statement, each caller released only after its COMMIT.
 
-While one statement runs, the rows of the next gather. Under load the cost of a flush is shared; alone, a call waits
-for one. There is no second way to write and no spill: without PostgreSQL there is no record, so there is no call.
+While statements are under way, the rows of the next gather. Under load the cost of a flush is shared; alone, a call
+waits for one. There is no second way to write and no spill: without PostgreSQL there is no record, so there is no call.
 """
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -38,6 +39,8 @@ class Auditor:
     rows: int = 0
     failures: int = 0
     _waiting: list[Waiting] = field(default_factory=list)
+    _refused: deque[Waiting] = field(default_factory=deque)
+    _sent: deque[Sequence[Waiting]] = field(default_factory=deque)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
     _appender: Appender | None = None
@@ -53,13 +56,13 @@ class Auditor:
 
     async def stop(self) -> None:
         """Writes what waits, then ends."""
-        while self._waiting and self.ready:
-            await asyncio.wait([future for _, future in self._waiting])
+        while self.ready and (open_ones := self._open()):
+            await asyncio.wait(open_ones)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._fail(self._waiting)
         await self._disconnect()
+        self._fail_all()
 
     def append(self, row: Row | bytes) -> asyncio.Future[None]:
         """Returns a future that is done once the row, which may be JSON already, is committed, or fails with `Unavailable`.
@@ -83,14 +86,14 @@ class Auditor:
             except Exception:  # noqa: BLE001 - a writer that ended for good would let calls wait for ever
                 self.failures += 1
                 await self._disconnect()
-                self._fail(self._waiting)
-                self._waiting = []
+                self._fail_all()
                 await asyncio.sleep(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
                 attempt += 1
 
     async def _connect(self) -> None:
-        async with asyncio.timeout(self.limits.audit_deadline):
-            self._appender = await Appender.connect(self.dsn, self._wake.set)
+        deadline = self.limits.audit_deadline
+        async with asyncio.timeout(deadline):
+            self._appender = await Appender.connect(self.dsn, self._wake.set, deadline=deadline)
 
     async def _disconnect(self) -> None:
         appender, self._appender = self._appender, None
@@ -99,47 +102,57 @@ class Auditor:
                 await appender.close()
 
     async def _write_forever(self) -> None:
-        while True:
-            if not self._waiting:
-                self._wake.clear()
-                if self.ready:
-                    await self._wake.wait()
-            if not self.ready:
-                raise psycopg.OperationalError("the connection was lost")
-            batch = self._waiting[: self.limits.audit_batch]
-            del self._waiting[: len(batch)]
-            try:
-                await self._write(batch)
-            except BaseException:
-                self._fail(batch)
-                raise
+        while self._appender is not None and not self._appender.is_lost:
+            while len(self._sent) < self.limits.audit_pipeline and (batch := self._next_batch()):
+                self._send(self._appender, batch)
+            await self._wake.wait()
+            self._wake.clear()
+        raise psycopg.OperationalError("the connection was lost")
 
-    async def _write(self, batch: Sequence[Waiting]) -> None:
-        try:
-            await self._commit(batch)
-        except (psycopg.DataError, psycopg.IntegrityError):
-            if len(batch) == 1:
-                self._fail(batch)
-                return
-            # One row that the database refuses must not take the calls of others with it.
-            for one in batch:
-                await self._write([one])
+    def _next_batch(self) -> list[Waiting]:
+        # One row that the database refuses must not take the calls of others with it.
+        if self._refused:
+            return [self._refused.popleft()]
+        batch = self._waiting[: self.limits.audit_batch]
+        del self._waiting[: len(batch)]
+        return batch
 
-    async def _commit(self, batch: Sequence[Waiting]) -> None:
-        if self._appender is None:
-            raise psycopg.OperationalError("no connection")
+    def _send(self, appender: Appender, batch: Sequence[Waiting]) -> None:
         rows = b"[" + b",".join([row for row, _ in batch]) + b"]"
-        async with asyncio.timeout(self.limits.audit_deadline):
-            await self._appender.append(rows)
-        self.batches += 1
-        self.rows += len(batch)
-        for _, future in batch:
-            if not future.done():
-                future.set_result(None)
+        self._sent.append(batch)
+        try:
+            appender.append(rows, self._settle)
+        except psycopg.Error:
+            _fail(self._sent.pop())
+            raise
 
-    def _fail(self, batch: Sequence[Waiting]) -> None:
-        for _, future in batch:
-            if not future.done():
-                future.set_exception(unavailable())
-                # Nobody may be left to ask: its caller can have gone away.
-                future.exception()
+    def _settle(self, error: psycopg.Error | None) -> None:
+        batch = self._sent.popleft()
+        self._wake.set()
+        if error is None:
+            self.batches += 1
+            self.rows += len(batch)
+            for _, future in batch:
+                if not future.done():
+                    future.set_result(None)
+        elif len(batch) > 1 and isinstance(error, psycopg.DataError | psycopg.IntegrityError):
+            self._refused.extend(batch)
+        else:
+            _fail(batch)
+
+    def _open(self) -> list[asyncio.Future[None]]:
+        batches = (*self._sent, self._refused, self._waiting)
+        return [future for batch in batches for _, future in batch if not future.done()]
+
+    def _fail_all(self) -> None:
+        _fail([*self._refused, *self._waiting])
+        self._refused.clear()
+        self._waiting.clear()
+
+
+def _fail(batch: Sequence[Waiting]) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(unavailable())
+            # Nobody may be left to ask: its caller can have gone away.
+            future.exception()

@@ -68,6 +68,7 @@ class Limits:
     tokens_cached: int = 20_000
     surfaces_cached: int = 4_096
     audit_batch: int = 500
+    audit_pipeline: int = 2
     audit_waiting: int = 10_000
     audit_deadline: float = 10.0
     snapshot_max_age: float = 30.0

@@ -13,8 +13,11 @@ def now() -> datetime:
 
 def timestamp(moment: datetime | None = None) -> str:
     """Returns RFC 3339 text in UTC with microseconds and a `Z`; text order equals time order."""
-    value = now() if moment is None else moment.astimezone(UTC)
-    return f"{_to_the_second(math.floor(value.timestamp()))}{value.microsecond:06d}Z"
+    if moment is None:
+        second, microsecond = divmod(time.time_ns() // 1_000, 1_000_000)
+    else:
+        second, microsecond = math.floor(moment.timestamp()), moment.microsecond
+    return f"{_to_the_second(second)}{microsecond:06d}Z"
 
 
 @lru_cache(maxsize=4)

@@ -28,17 +28,21 @@ def row(log, **changes):
     return made | changes
 
 
+async def until(holds):
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - readiness is polled by probes, it has no event
+            await asyncio.sleep(0.01)
+
+
 def run(dsn, work):
     async def main():
         auditor = Auditor(dsn, Limits())
         await auditor.start()
-        async with asyncio.timeout(20):
-            while not auditor.ready:  # noqa: ASYNC110 - readiness is polled by probes, it has no event
-                await asyncio.sleep(0.01)
-            try:
-                return await work(auditor)
-            finally:
-                await auditor.stop()
+        await until(lambda: auditor.ready)
+        try:
+            return await work(auditor)
+        finally:
+            await auditor.stop()
 
     return asyncio.run(main())
 
@@ -81,6 +85,71 @@ def test_a_row_that_the_database_refuses_fails_alone(gateway_database, log, even
     assert [event["call"] for event in events()] == [rows[0]["call"], rows[2]["call"]]
 
 
+@pytest.fixture
+def refused_at_commit(admin):
+    """Lets one row in and refuses it when it commits, as a full disk or a deferred check does."""
+    admin.execute("""
+        CREATE FUNCTION refuse_late() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF NEW.object = 'late/refusal' THEN RAISE check_violation; END IF; RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER refuse_late AFTER INSERT ON audit_event DEFERRABLE INITIALLY DEFERRED
+          FOR EACH ROW EXECUTE FUNCTION refuse_late();
+    """)
+    yield
+    admin.execute("DROP TRIGGER refuse_late ON audit_event; DROP FUNCTION refuse_late")
+
+
+@pytest.mark.usefixtures("refused_at_commit")
+def test_nobody_is_released_before_the_commit(gateway_database, log, events):
+    """The statement itself goes well; whoever took that for durable would be wrong."""
+    rows = [row(log), row(log, object="late/refusal"), row(log)]
+
+    async def work(auditor):
+        return await asyncio.gather(*[auditor.append(one) for one in rows], return_exceptions=True)
+
+    first, second, third = run(gateway_database("gateway"), work)
+    assert (first, third) == (None, None)
+    assert isinstance(second, Unavailable)
+    assert [event["call"] for event in events()] == [rows[0]["call"], rows[2]["call"]]
+
+
+def test_statements_that_follow_each_other_keep_the_order_of_their_rows(gateway_database, log, events):
+    rows = [row(log) for _ in range(60)]
+
+    async def work(auditor):
+        waiting = []
+        for one in rows:
+            waiting.append(auditor.append(one))
+            await asyncio.sleep(0)  # lets the writer send what there is, while earlier statements are under way
+        await asyncio.gather(*waiting)
+        return auditor.batches
+
+    assert run(gateway_database("gateway"), work) > 2
+    assert [event["call"] for event in events()] == [one["call"] for one in rows]
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.05])
+def test_a_database_that_falls_silent_is_given_up_and_everybody_is_told(gateway_database, log, admin, wait):
+    """Rows that are under way and rows that wait for their turn: nobody is left hanging, and the next connection works."""
+
+    async def main():
+        auditor = Auditor(gateway_database("gateway"), Limits(audit_deadline=0.5))
+        await auditor.start()
+        await until(lambda: auditor.ready)
+        with psycopg.connect(gateway_database("superuser")) as other:
+            other.execute("LOCK TABLE audit_event IN EXCLUSIVE MODE")
+            waiting = []
+            for _ in range(5):
+                waiting.append(auditor.append(row(log)))
+                await asyncio.sleep(wait)
+            ended = await asyncio.gather(*waiting, return_exceptions=True)
+        await until(lambda: auditor.ready)
+        await auditor.append(row(log))
+        await auditor.stop()
+        return ended
+
+    assert all(isinstance(error, Unavailable) for error in asyncio.run(main()))
+
+
 def test_stopping_writes_what_waits(gateway_database, log, events):
     async def work(auditor):
         return [auditor.append(row(log)) for _ in range(50)]
@@ -104,16 +173,17 @@ def test_without_a_database_nothing_is_accepted(log):
 def test_a_loss_that_nobody_waits_for_is_told_to_nobody(gateway_database):
     """The statement cannot even be sent: its caller has that error, and no second one is left behind."""
 
-    async def run() -> list[str]:
-        left: list[str] = []
+    async def run() -> list[object]:
+        left: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: left.append(context["message"]))
-        appender = await Appender.connect(gateway_database("gateway"), lambda: None)
+        settled: list[object] = []
+        appender = await Appender.connect(gateway_database("gateway"), lambda: None, deadline=10)
         appender._pg.finish()
         with pytest.raises(psycopg.Error):
-            await appender.append(b"[]")
+            appender.append(b"[]", settled.append)
         await appender.close()
         del appender
         gc.collect()
-        return left
+        return left + settled
 
     assert asyncio.run(run()) == []
