@@ -66,6 +66,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     stray = [item.nodeid for item in items if "playwright" in _fixtures_of(item) and not _is_e2e(item)]
     if stray:
         raise pytest.UsageError(f"a test with a browser belongs in tests/e2e: {', '.join(stray)}")
+    unnamed = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if unnamed:
+        raise pytest.UsageError(
+            f"workers must agree on the names of tests, so none holds an address: {', '.join(unnamed)}"
+        )
     first: dict[Path, int] = {}
     for item in items:
         first[item.path] = min(_haste(item), first.get(item.path, 2))

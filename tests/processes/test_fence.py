@@ -185,7 +185,9 @@ def test_each_group_reads_its_own_secrets_only(config, name, group):
 
 
 @pytest.mark.parametrize(
-    ("name", "path"), [("gateway", keys.sealing_key_path), ("worker", keys.repository_key_path)], ids=str
+    ("name", "path"),
+    [("gateway", keys.sealing_key_path), ("worker", keys.repository_key_path)],
+    ids=["gateway", "worker"],
 )
 def test_who_opens_credentials_reads_its_own_key(config, name, path):
     code = "import sys; print(len(open(sys.argv[1]).read()))"
