@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from audit.keys import load_or_create, publish
-from portal.cli import fence
 from portal.cli.supervise import Child
 from portal.config import Config, DatabaseRole
 from portal.keys import GROUPS
+from registry import fence
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 MANAGE: Final = ROOT / "manage.py"

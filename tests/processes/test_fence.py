@@ -12,8 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from portal import keys
-from portal.cli import fence, processes
+from portal.cli import processes
 from portal.config import load
+from registry import fence
 
 pytestmark = pytest.mark.skipif(
     not processes.has_fence(), reason="THIS KERNEL HAS NO LANDLOCK: the fence was not tested"

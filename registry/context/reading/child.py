@@ -1,12 +1,19 @@
-"""The process that reads PDF and DOCX: bytes in, sections as JSON out, within limits that the kernel holds."""
+"""The process that reads PDF and DOCX: bytes in, sections as JSON out, within limits that the kernel holds.
+
+Where the kernel can (Landlock), the bytes of a stranger are looked at by a process that can read no file of ours but
+the packages' and write none, so code that a document smuggled in would find neither key nor database.
+"""
 
 import io
 import json
 import resource
 import sys
+import sysconfig
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
+from registry import fence
 from registry.context.reading.office import read_docx
 from registry.context.reading.pdf import read_pdf
 from registry.context.reading.sections import Reading, Unreadable
@@ -22,6 +29,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (output, output))
     resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if fence.abi_version():
+        # The libraries that are loaded are loaded; what they import later (codecs, most of all) stands here.
+        fence.confine(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
     sys.stdout.write(json.dumps(answer(kind, sys.stdin.buffer.read(), output)))
 
 

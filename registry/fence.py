@@ -1,5 +1,6 @@
-"""Starts a program that the kernel keeps away from some directories, whatever its code does (Landlock, Linux >= 5.13).
+"""Keeps a program away from files, whatever its code does, by means of the kernel (Landlock, Linux >= 5.13).
 
+`confine` leaves the process that calls it with nothing but what it names. To start another program:
 `fence.py --hide DIR ... [--write DIR ...] -- PROGRAM ...`. Inside, files below a hidden directory cannot be opened, and
 no process outside the fence can be traced or its memory read. With `--write`, only those directories can be written, so
 that the program cannot plant code for a process outside. Root keeps no capability but the one to pass file modes.
@@ -12,7 +13,7 @@ import os
 import stat
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,7 @@ _READ: Final = _EXECUTE | _READ_FILE
 _FILE_RIGHTS: Final = _READ | _WRITE_FILE | 1 << 14  # truncate
 _CHANGE: Final = _WRITE_FILE | sum(1 << bit for bit in range(4, 13))  # remove and make entries of every kind
 _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1 << 0, 1 << 1
+_BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
 _DEVICES: Final = ("null", "zero", "full", "random", "urandom", "tty", "shm", "fd", "stdin", "stdout", "stderr")
 
 
@@ -40,9 +42,7 @@ def abi_version() -> int:
 
 def restrict(*, hidden: list[Path], writable: list[Path] | None) -> None:
     """Puts this process and everything it starts behind the fence, for good. Raises `OSError` when that fails."""
-    version = abi_version()
-    if version == 0:
-        raise OSError("this kernel has no Landlock")
+    version = _version()
     handled = _READ | _READ_DIR | (_changes(version) if writable is not None else 0)
     ruleset = _create(version, handled)
     _allow(ruleset, Path("/"), _READ_DIR)  # names may be listed, because imports do; contents may not be read
@@ -54,9 +54,19 @@ def restrict(*, hidden: list[Path], writable: list[Path] | None) -> None:
         for name in ("null", "zero", "full", "tty", "shm"):
             _allow(ruleset, Path("/dev") / name, handled)
     _drop_capabilities()
-    _check(_prctl(_PR_SET_NO_NEW_PRIVS, 1), "no_new_privs")
-    _check(_syscall(_RESTRICT_SELF, ruleset, 0), "restrict")
-    os.close(ruleset)
+    _enter(ruleset)
+
+
+def confine(readable: Iterable[Path]) -> None:
+    """Leaves this process to read below these directories, and otherwise with what it has open, for good.
+
+    It writes no file and, from Linux 6.7 on, opens no TCP connection. Raises `OSError` when that fails.
+    """
+    version = _version()
+    ruleset = _create(version, _READ | _READ_DIR | _changes(version), _BIND_TCP | _CONNECT_TCP)
+    for path in readable:
+        _allow(ruleset, path.resolve(), _READ | _READ_DIR)
+    _enter(ruleset)
 
 
 def visible_roots(hidden: list[Path]) -> Iterator[Path]:
@@ -82,7 +92,7 @@ def main(arguments: list[str]) -> int:
     try:
         restrict(hidden=chosen.hide, writable=chosen.write)
     except OSError as error:
-        print(f"fence: {error}", file=sys.stderr)
+        sys.stderr.write(f"fence: {error}\n")
     else:
         os.execv(chosen.program[0], chosen.program)  # noqa: S606 - the program that the supervisor names, no shell
     return CANNOT
@@ -99,9 +109,17 @@ def _changes(version: int) -> int:
     return _CHANGE | (1 << 13 if version >= 2 else 0) | (1 << 14 if version >= 3 else 0)
 
 
-def _create(version: int, handled: int) -> int:
-    scoped = _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS if version >= 6 else 0
-    attributes = struct.pack("=QQQ", handled, 0, scoped)[: 24 if version >= 6 else 8]
+def _version() -> int:
+    version = abi_version()
+    if version == 0:
+        raise OSError("this kernel has no Landlock")
+    return version
+
+
+def _create(version: int, handled: int, network: int = 0) -> int:
+    scoped = _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS
+    known = 24 if version >= 6 else 16 if version >= 4 else 8
+    attributes = struct.pack("=QQQ", handled, network, scoped)[:known]
     return _check(_syscall(_CREATE_RULESET, attributes, len(attributes), 0), "create")
 
 
@@ -119,6 +137,12 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
         _check(_syscall(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, rule, 0), f"allow {path}")
     finally:
         os.close(descriptor)
+
+
+def _enter(ruleset: int) -> None:
+    _check(_prctl(_PR_SET_NO_NEW_PRIVS, 1), "no_new_privs")
+    _check(_syscall(_RESTRICT_SELF, ruleset, 0), "restrict")
+    os.close(ruleset)
 
 
 def _drop_capabilities() -> None:
