@@ -19,6 +19,9 @@ _PREPARE: Final = "PREPARE hanse_append (jsonb) AS SELECT audit_append($1)"
 _NAME: Final = b"hanse_append"
 _GOOD: Final = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK})
 
+ROWS_REFUSED: Final = (psycopg.DataError, psycopg.IntegrityError)
+"""What says that the rows are wrong and the connection is good."""
+
 Settle = Callable[[psycopg.Error | None], None]
 
 
@@ -127,6 +130,8 @@ class Appender:
             self._under_way.popleft()
             statement.timer.cancel()
             statement.settle(statement.failure)
+            if statement.failure is not None and not isinstance(statement.failure, ROWS_REFUSED):
+                self._lose(statement.failure)  # who may not append, or cannot, is not ready for the next call either
         elif result.status not in _GOOD and statement.failure is None:
             statement.failure = errors.error_from_result(result)
 

@@ -15,7 +15,7 @@ import orjson
 import psycopg
 
 from audit.records import Row
-from gateway.appender import Appender
+from gateway.appender import ROWS_REFUSED, Appender
 from gateway.wire import Limits
 from kernel.errors import Unavailable
 
@@ -135,7 +135,7 @@ class Auditor:
             for _, future in batch:
                 if not future.done():
                     future.set_result(None)
-        elif len(batch) > 1 and isinstance(error, psycopg.DataError | psycopg.IntegrityError):
+        elif len(batch) > 1 and isinstance(error, ROWS_REFUSED):
             self._refused.extend(batch)
         else:
             _fail(batch)

@@ -84,6 +84,7 @@ EXCEPTIONS: dict[str, tuple[int, str]] = {
     "onboarding_hand": (19, f"It looks for a person, and is then refused. {PLANS}"),
     "onboarding_bring": (11, PLANS),
     "onboarding_wrap": (14, PLANS),
+    "source_credential_set": (9, "It locks the source, is refused, and shows the page of the source again."),
     "delegation_mint": (9, "It is an act that shows what came of it: the record of it is written, too."),
 }
 """What needs more, the most that it may need, and why."""

@@ -388,7 +388,7 @@ RULES: dict[str, Case] = {
     "GET forks/<slug:team>/<slug:name>/requests": Case(HOME_SEES, ABROAD_SEES, fork_of),
     "POST forks/<slug:team>/<slug:name>/requests": Case(
         "201 403 201 201 403 404 404 401", "201 404 404 404 404 201 404 401",
-        fork_of, says(targets=["/nodes/plan/prompt"], title="Again")),
+        fork_of, says(targets=["/nodes/implement/max_turns"], title="Another")),
     "GET forks/<slug:team>/<slug:name>/changes": Case(HOME_SEES, ABROAD_SEES, fork_of),
 
     "GET change-requests": Case(ALL_SEE, ALL_SEE),
